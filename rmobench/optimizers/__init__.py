@@ -1,0 +1,1 @@
+"""build(problem, **hyper) -> Optimizer: one file per optimizer, under its own name."""

@@ -1,0 +1,1 @@
+"""What users bring: torch.optim-style classes as they are."""

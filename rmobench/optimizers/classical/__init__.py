@@ -1,0 +1,1 @@
+"""First- and second-order methods in Euclidean space; scipy solvers included."""

@@ -1,0 +1,1 @@
+"""Methods whose iterates stay on a manifold, and peers by adapter."""

@@ -1,0 +1,32 @@
+"""Names -> specs, and why a pair cannot run.
+
+The registry is the file system: file stem == function name == spec name. Listing reads files and imports none of them;
+`load` imports the one that is asked for. Third parties add names through the entry points `rmobench.tasks` and
+`rmobench.optimizers`, each pointing at a decorated function.
+"""
+
+from rmobench.registry.decorators import optimizer, task
+from rmobench.registry.load import load
+from rmobench.registry.match import why_not
+from rmobench.registry.scan import optimizers, tasks
+from rmobench.registry.selectors import (
+    ChosenOptimizer,
+    ChosenTask,
+    choose_optimizers,
+    choose_tasks,
+    parse_selector,
+)
+
+__all__ = [
+    "ChosenOptimizer",
+    "ChosenTask",
+    "choose_optimizers",
+    "choose_tasks",
+    "load",
+    "optimizer",
+    "optimizers",
+    "parse_selector",
+    "task",
+    "tasks",
+    "why_not",
+]

@@ -1,0 +1,69 @@
+"""`@optimizer` and `@task`: what a registered function says about itself.
+
+The registry reads these decorators from the source without running it, so their arguments are literals, calls of the
+value types in `rmobench.types` (Log, Linear, Choice, Target, Budget) or its upper-case constants. When the file is
+imported, the decorator only checks its keywords: the function stays a plain function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from rmobench.types import Budget, Range, Target
+
+Build = TypeVar("Build", bound=Callable[..., Any])
+
+
+def optimizer(
+    *,
+    family: str,
+    source: str,
+    version: int = 1,
+    needs: tuple[str, ...] = (),
+    handles: tuple[str, ...] = (),
+    search: Mapping[str, Range] | None = None,
+    upcasts: bool = False,
+    requires: tuple[str, ...] = (),
+) -> Callable[[Build], Build]:
+    """Register `build(problem, *, hyper=default, ...) -> Optimizer` under its own name.
+
+    Args:
+        family: Room of the file: classical, riemannian, natural, lowrank, learned.
+        source: Publication or implementation it follows.
+        version: Raise it when results change: it is part of every trial's id.
+        needs: Traits that a task must offer.
+        handles: Constraints (names of manifolds) that its iterates keep.
+        search: Task-agnostic hyperparameter ranges for tuning.
+        upcasts: Computes wider than the storage precision, by design.
+        requires: Optional packages, by import name.
+    """
+    return lambda build: build
+
+
+def task(
+    *,
+    family: str,
+    source: str,
+    version: int = 1,
+    offers: tuple[str, ...] = (),
+    constraint: str | None = None,
+    target: Target | None = None,
+    budget: Budget | None = None,
+    cheap: bool = True,
+    requires: tuple[str, ...] = (),
+) -> Callable[[Build], Build]:
+    """Register `build(seed, device, dtype, *, arg=default, ...) -> Problem` under its own name.
+
+    Args:
+        family: Room of the file: analytic, orthogonal, covariance, language, pose.
+        source: Publication or data it comes from.
+        version: Raise it when results change: it is part of every trial's id.
+        offers: Traits, e.g. deterministic, second_order, matrix_parameters.
+        constraint: Name of the manifold that its parameters live on; optimizers must handle it.
+        target: Rungs to reach; default: the relative-gap ladder.
+        budget: What one trial may spend.
+        cheap: Judge every iterate; False: on the log-spaced schedule.
+        requires: Optional packages, by import name.
+    """
+    return lambda build: build

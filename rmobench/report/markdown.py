@@ -1,0 +1,54 @@
+"""Leaderboards as GitHub Markdown: the same records give the same text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rmobench.report.sheets import Sheet, footnote, sheets, skipped, title, upcasts
+from rmobench.statistics import Leaderboard
+from rmobench.types import Skip
+
+
+def leaderboard(boards: Sequence[Leaderboard], skips: Sequence[Skip] = (), *, per_task: bool = True) -> str:
+    """Write the whole of LEADERBOARD.md.
+
+    Args:
+        boards: One per precision.
+        skips: Pairs that cannot run.
+        per_task: Show each task's ERTs too, where there are several tasks.
+    """
+    blocks = ["# Leaderboard"]
+    for board in boards:
+        blocks += _board(board, per_task=per_task)
+    if skips:
+        blocks.append(_table(skipped(skips), level=2))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _board(board: Leaderboard, *, per_task: bool) -> list[str]:
+    warnings = [f"> {_plain(note)}" for note in (*board.notes, *upcasts(board))]
+    return [
+        f"## {_plain(title(board))}",
+        *(["\n>\n".join(warnings)] if warnings else []),
+        *(_table(sheet, level=3) for sheet in sheets(board, per_task=per_task)),
+        "\n".join(f"- {_plain(line)}" for line in footnote(board)),
+    ]
+
+
+def _table(sheet: Sheet, *, level: int) -> str:
+    """Write a heading and a table; words flush left, figures flush right."""
+    rule = ["---" if i < sheet.n_words else "---:" for i in range(len(sheet.head))]
+    lines = (_line(list(map(_plain, row))) for row in sheet.rows)
+    return "\n".join(
+        (f"{'#' * level} {_plain(sheet.title)}", "", _line(list(map(_plain, sheet.head))), _line(rule), *lines)
+    )
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Keep text from being read as markup; underscores inside words are none on GitHub."""
+    return re.sub(r"([\\`*{}<>|#])", r"\\\1", text).replace("\n", " ")

@@ -1,0 +1,78 @@
+"""What the records say of each optimizer besides targets: seconds, bytes, how its trials ended, where it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from rmobench.statistics.board import Ending
+from rmobench.statistics.hits import seconds_per
+from rmobench.types import Status
+
+EXPECTED = (Status.solved.value, Status.budget.value)
+"""Endings that need no explanation."""
+
+PLACE = ["machine", "env_device", "threads", "torch"]
+"""Times are comparable only where these and the precision are equal."""
+
+BYTES = ["model_bytes", "state_bytes", "peak_bytes"]
+
+
+def medians(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float]]:
+    """Return the medians of call_s, step_s and the three bytes over each optimizer's trials; NaN: unknown."""
+    table: pd.DataFrame = runs[BYTES].apply(pd.to_numeric).astype(float)
+    table["call_s"], table["step_s"] = seconds_per(runs, "n_calls"), seconds_per(runs, "step")
+    table["optimizer"] = runs["optimizer"]
+    found = table.groupby("optimizer", observed=True).median()
+    return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in found.to_dict("index").items()}
+
+
+def statuses(runs: pd.DataFrame) -> Mapping[str, dict[str, int]]:
+    """Count how each optimizer's trials ended, by optimizer, the most frequent first."""
+    counts = runs.groupby(["optimizer", "status"], observed=True).size().reset_index(name="n")
+    counts = counts.sort_values(["n", "status"], ascending=[False, True])
+    found: dict[str, dict[str, int]] = {}
+    for optimizer, status, n in zip(counts["optimizer"], counts["status"], counts["n"], strict=True):
+        found.setdefault(optimizer, {})[status] = int(n)
+    return found
+
+
+def upcasts(runs: pd.DataFrame) -> Mapping[str, str]:
+    """Say what ran wider than the precision, by optimizer, for those that did."""
+    said = runs[runs["upcast"].notna()].groupby("optimizer", observed=True)["upcast"].unique()
+    return {str(name): ", ".join(sorted(texts)) for name, texts in said.items()}
+
+
+def endings(runs: pd.DataFrame) -> tuple[Ending, ...]:
+    """Group the trials that neither solved their task nor spent their budget, with the first message of each group."""
+    odd = runs[~runs["status"].isin(EXPECTED)]
+    groups = odd.groupby(["optimizer", "status"], observed=True)
+    return tuple(_ending(str(optimizer), str(status), group) for (optimizer, status), group in groups)
+
+
+def _ending(optimizer: str, status: str, group: pd.DataFrame) -> Ending:
+    told = group[group["error"].notna()]
+    first = (group if told.empty else told).iloc[0]
+    return Ending(
+        optimizer=optimizer,
+        status=status,
+        n_trials=len(group),
+        n_tasks=int(group["task"].nunique()),
+        task=str(first["task"]),
+        error=None if told.empty else str(first["error"]),
+    )
+
+
+def environments(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Describe the places where the records were measured, each in words."""
+    places = runs[PLACE].astype(object).where(runs[PLACE].notna(), None).drop_duplicates()
+    return tuple(sorted(_words(*place) for place in places.itertuples(index=False, name=None)))
+
+
+def _words(machine: str | None, device: str | None, threads: float | None, torch: str | None) -> str:
+    if machine is None:
+        return "an unknown machine"
+    where = machine if device in (machine, None) else f"{machine}, {device}"
+    n = "" if threads is None else f", {threads:.0f} thread{'' if threads == 1 else 's'}"
+    return f"{where}{n}, torch {torch}"

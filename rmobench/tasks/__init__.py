@@ -1,0 +1,1 @@
+"""build(seed, device, dtype, **args) -> Problem: one file per task, under its own name."""

@@ -1,0 +1,1 @@
+"""Classical test functions of any dimension, quadratics, and pathologies that separate optimizers."""

@@ -1,0 +1,52 @@
+"""The Perm function (d, beta): d powers of all the coordinates at once, the minimum at i."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rmobench.errors import ArgumentError
+from rmobench.registry import task
+from rmobench.tasks.analytic.closed_form import Function, check_dim, problem
+from rmobench.types import Problem
+
+DIM_MAX = 40  # the value reaches d^(2 d): beyond 40 the square of its gradient leaves the range of float64
+
+
+def value(x: Tensor, beta: float = 0.5) -> Tensor:
+    """Sum over i of (sum over j of (j^i + beta) ((x_j / j)^i - 1))^2; [..., d] -> [...]."""
+    j = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
+    i = j.unsqueeze(-1)  # [d, 1] against j along the last axis
+    inner = (j.pow(i) + beta) * ((x / j).unsqueeze(-2).pow(i) - 1.0)
+    return inner.sum(-1).square().sum(-1)
+
+
+def function(dim: int, *, beta: float = 0.5) -> Function:
+    """Describe the function in `dim` dimensions.
+
+    Domain [-d, d]^d; minimum 0 at x_i = i.
+    """
+    check_dim("perm_d_beta", dim, high=DIM_MAX)
+    if beta <= 0.0:
+        raise ArgumentError(f"perm_d_beta: got beta={beta}, expected a positive number.")
+    minimiser = torch.arange(1, dim + 1, dtype=torch.float64)
+    return Function(value=lambda x: value(x, beta), low=-float(dim), high=float(dim), minimiser=minimiser, optimum=0.0)
+
+
+@task(
+    family="analytic",
+    source="Neumaier, Global optimization test problems; "
+    "Surjanovic, Bingham, Virtual Library of Simulation Experiments",
+    offers=("deterministic", "second_order"),
+)
+def perm_d_beta(seed: int, device: torch.device, dtype: torch.dtype, *, dim: int = 4, beta: float = 0.5) -> Problem:
+    """Tell the minimum from its near permutations in a polynomial of degree 2 d.
+
+    Args:
+        seed: Draws the start, uniform in [-d, d]^d.
+        device: Where x lives.
+        dtype: Storage precision of x; float32 holds the value at the start up to some 14 dimensions.
+        dim: Length d of x, at most 40.
+        beta: Tells the permutations of (1, ..., d) apart, positive: the smaller, the harder.
+    """
+    return problem(function(dim, beta=beta), seed=seed, device=device, dtype=dtype)

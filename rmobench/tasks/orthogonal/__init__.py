@@ -1,0 +1,1 @@
+"""Orthonormal matrices: principal components of real data."""

@@ -1,0 +1,25 @@
+"""Which optimizer a test takes for a task, and which task for an optimizer."""
+
+from rmobench.registry import choose_optimizers, choose_tasks, optimizers, tasks, why_not
+
+OPTIMIZERS = sorted(name for name, spec in optimizers().items())
+TASKS = sorted(name for name, spec in tasks().items())
+
+
+def optimizer_for(task: str) -> str:
+    """The first registered optimizer that fits the task, Adam before all."""
+    spec = tasks()[task]
+    fitting = [o for o in ("adam", *OPTIMIZERS) if why_not(optimizers()[o], spec) is None]
+    assert fitting, f"no registered optimizer fits {task}"
+    return fitting[0]
+
+
+def task_for(optimizer: str) -> str | None:
+    """The first registered task that the optimizer fits, the quadratic before all; None if a package is missing."""
+    spec = optimizers()[optimizer]
+    fitting = [t for t in ("quadratic", *TASKS) if why_not(spec, tasks()[t]) is None]
+    return fitting[0] if fitting else None
+
+
+def chosen(task: str, optimizer: str):
+    return choose_tasks(task), choose_optimizers(optimizer)

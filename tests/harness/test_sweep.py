@@ -1,0 +1,86 @@
+"""Every outcome is a record with its status, and the sweep goes on."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rmobench import store as record_store
+from rmobench.harness.plan import Refusal
+from rmobench.harness.suite import Sweep, expand
+from rmobench.harness.sweep import sweep
+from rmobench.types import Record, Status
+
+EXPECTED = {
+    "Raises": Status.failed,
+    "ReturnsNaN": Status.nonfinite,
+    "Hangs": Status.timeout,
+    "ChangesShape": Status.failed,
+    "KillsItself": Status.killed,
+    "RunsOutOfMemory": Status.oom,
+    "Slow": Status.timeout,
+    "Overflows": Status.diverged,
+    "Quiet": Status.budget,
+}
+
+
+def planned(**changes):
+    given = {"tasks": ("rosenbrock[dim=2]",), "optimizers": ("adam",), "seeds": 2, "n_calls": 60} | changes
+    return expand([Sweep(**given)])
+
+
+def outcomes(plan, tmp_path: Path, **how):
+    return list(sweep(plan.trials, save=partial(record_store.write, tmp_path), **how))
+
+
+@pytest.mark.slow
+def test_misbehaving_optimizers_are_records_and_harm_nobody(tmp_path):
+    bad = tuple(f"tests.harness.misbehaving:{name}" for name in EXPECTED)
+    plan = planned(optimizers=("adam", *bad), seeds=1, time_s=1.0)
+    alone = {r.id: r for r in outcomes(planned(seeds=1, time_s=1.0), tmp_path / "alone")}
+    done = {r.trial.label: r for r in outcomes(plan, tmp_path / "all", jobs=2)}
+    assert {label.partition(":")[2]: r.status for label, r in done.items() if ":" in label} == EXPECTED
+    adam = done["adam"]
+    assert adam.trace_sha256 == alone[adam.id].trace_sha256
+    assert len(record_store.statuses(tmp_path / "all").by_id) == len(plan.trials)
+    assert "changed x: got shape [1]" in done["tests.harness.misbehaving:ChangesShape"].error
+    assert done["tests.harness.misbehaving:Raises"].error == "ZeroDivisionError: as badly behaved code does"
+
+
+def test_a_worker_that_allocates_beyond_its_share_is_out_of_memory(tmp_path):
+    plan = planned(optimizers=("tests.harness.hoarding:Hoards",), seeds=1)
+    (record,) = outcomes(plan, tmp_path, memory_bytes=1 << 31)
+    assert record.status == Status.oom
+
+
+@pytest.mark.slow
+def test_processes_and_one_process_give_bit_equal_traces(tmp_path):
+    plan = planned(tasks=("rosenbrock[dim=2]", "ackley[dim=5]"), optimizers=("adam", "lbfgs", "bfgs"))
+    pooled = outcomes(plan, tmp_path / "pool", jobs=2)
+    single = outcomes(plan, tmp_path / "single", in_process=True)
+    digests = {r.id: r.trace_sha256 for r in pooled}
+    assert digests == {r.id: r.trace_sha256 for r in single}
+    assert len(digests) == 12
+
+
+def test_a_task_that_cannot_be_built_is_refused_with_its_reason(tmp_path):
+    (refusal,) = outcomes(planned(tasks=("powell[dim=10]",), seeds=1), tmp_path, in_process=True)
+    assert isinstance(refusal, Refusal)
+    assert refusal.wrong_input
+    assert "multiple of 4" in refusal.reason
+
+
+def test_wrong_hyperparameters_of_a_users_class_are_refused(tmp_path):
+    plan = planned(optimizers=("torch.optim:NAdam[learning=1]",), seeds=1)
+    (refusal,) = outcomes(plan, tmp_path, in_process=True)
+    assert isinstance(refusal, Refusal)
+    assert "unexpected keyword argument 'learning'" in refusal.reason
+
+
+def test_stopping_early_keeps_what_is_finished(tmp_path):
+    plan = planned(seeds=20)
+    running = sweep(plan.trials, save=partial(record_store.write, tmp_path))
+    first = next(running)
+    running.close()
+    assert isinstance(first, Record)
+    assert first.id in record_store.statuses(tmp_path).by_id

@@ -1,0 +1,150 @@
+"""The shapes of the JSON, strictly, and that the README names every key."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import rmobench.report
+from rmobench.report import json_text
+from rmobench.statistics import compare, leaderboard
+from rmobench.types import Skip
+from tests.statistics.records import solved, table, trial
+
+README = Path(rmobench.report.__file__).parent / "README.md"
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True):
+    """No key more, none less."""
+
+
+class Range(Strict):
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Pairs(Strict):
+    wins: int
+    losses: int
+    ties: int
+    p_value: float | None
+
+
+class Row(Strict):
+    rank: int
+    tied: bool
+    optimizer: str
+    score: Range
+    n_tasks: int
+    n_tasks_total: int
+    n_trials: int
+    n_hits: int
+    success: Range
+    ecdf_area: float
+    ert_ratio: float | None
+    n_solved: int
+    call_s: float | None
+    step_s: float | None
+    model_bytes: float | None
+    state_bytes: float | None
+    peak_bytes: float | None
+    upcast: str | None
+    statuses: dict[str, int]
+    versus: Pairs | None
+
+
+class Score(Strict):
+    task: str
+    optimizer: str
+    precision: str
+    axis: str
+    rung: float
+    n_trials: int
+    n_hits: int
+    success: Range
+    ert: Range
+    median: Range
+
+
+class Ending(Strict):
+    optimizer: str
+    status: str
+    n_trials: int
+    n_tasks: int
+    task: str
+    error: str | None
+
+
+class Board(Strict):
+    precision: str
+    axis: str
+    rung: float | None
+    baseline: str
+    n_records: int
+    n_seeds: int
+    environments: list[str]
+    tasks: list[str]
+    rows: list[Row]
+    scores: list[Score]
+    endings: list[Ending]
+    notes: list[str]
+
+
+class Boards(Strict):
+    shape: int
+    boards: list[Board]
+    skips: list[Skip]
+
+
+class Change(Strict):
+    task: str
+    optimizer: str
+    precision: str
+    verdict: str
+    why: list[str]
+    n_seeds: int
+    hits_a: int | None
+    hits_b: int | None
+    calls_ratio: float | None
+    calls_ratio_worst: float | None
+    state_ratio: float | None
+    peak_ratio: float | None
+    pace_ratio: float | None
+
+
+class Changes(Strict):
+    shape: int
+    worse: bool
+    changes: list[Change]
+
+
+def test_leaderboard_has_its_shape(runs, skips):
+    found = msgspec.json.decode(json_text.leaderboard(leaderboard(runs), skips), type=Boards)
+    assert (found.shape, found.boards[0].rows[0].optimizer, len(found.skips)) == (1, "rsgd[lr=0.1]", 2)
+    assert len(found.boards[0].scores) == 8
+
+
+def test_infinite_is_null():
+    text = json_text.leaderboard(leaderboard(table(trial(seed=0), trial(seed=1, state_bytes=None))))
+    score = json.loads(text, parse_constant=pytest.fail)["boards"][0]["scores"][0]
+    assert score["ert"] == {"value": None, "low": None, "high": None}
+    assert score["success"]["value"] == 0.0
+
+
+def test_comparison_has_its_shape(runs):
+    found = msgspec.json.decode(json_text.comparison(compare(runs, runs.iloc[1:])), type=Changes)
+    assert not found.worse
+    gone = json_text.comparison(compare(runs, table(solved(40, task="other"))))
+    assert msgspec.json.decode(gone, type=Changes).worse
+
+
+@pytest.mark.parametrize("shape", [Range, Pairs, Row, Score, Ending, Board, Boards, Change, Changes])
+def test_the_readme_names_every_key(shape):
+    """Between backticks or in quotes; the keys of a skip are those of a score and `reason`."""
+    words = set(re.findall(r"[`\"](\w+)[`\"]", README.read_text(encoding="utf-8")))
+    assert {field.name for field in msgspec.structs.fields(shape)} | {"reason"} <= words
