@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -118,7 +119,10 @@ def run(
     precision: Annotated[str | None, typer.Option(help="Comma-separated: fp64,fp32,tf32,bf16,fp16,bf16-amp.")] = None,
     device: Annotated[Device, typer.Option(help="Where trials run.")] = "cpu",
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of seeds; default: the suite's, or 3.")] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Worker processes.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, help="Worker processes; default: one per core. -j 1 times best."),
+    ] = None,
     calls: Annotated[int | None, typer.Option(min=1, help="Budget of a trial in oracle calls.")] = None,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="Budget of a trial in seconds.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per trial.")] = 1,
@@ -141,8 +145,9 @@ def run(
     if dry_run:
         _show_plan(plan, todo, json=json)
         return
-    if in_process and jobs != 1:
+    if in_process and jobs not in (None, 1):
         raise InputError(f"got --in-process with -j {jobs}; --in-process runs one trial at a time.")
+    jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
     refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json)
     skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
     wrong = [r.reason for r in refused if r.wrong_input]

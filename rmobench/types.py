@@ -220,7 +220,7 @@ class Environment:
     """Where a record was measured. Times are comparable only within equal environments; counts always."""
 
     machine: str  # processor and number of cores
-    device: str  # processor or GPU
+    device: str  # "cpu", or the GPU's name
     memory_bytes: int
     system: str
     python: str

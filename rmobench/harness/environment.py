@@ -23,7 +23,7 @@ def environment(*, device: str = "cpu", threads: int = 1, jobs: int = 1) -> Envi
     gpu, driver, cuda = _gpu() if device == "cuda" else (None, None, None)
     return Environment(
         machine=f"{processor}, {os.cpu_count()} cores",
-        device=gpu or processor,
+        device=gpu or "cpu",
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),

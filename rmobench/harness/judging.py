@@ -87,6 +87,11 @@ class Judge:
         """Whether the last judged point violates the constraint beyond what its precision excuses."""
         return self.last is not None and not self._feasible(self.last.metrics)
 
+    @property
+    def residual(self) -> float | None:
+        """Constraint violation at the last judged point."""
+        return None if self.last is None else self.last.metrics["residual"]
+
     def _keep(self, point: Point) -> None:
         step, metrics = point.step, point.metrics
         self._next_due = max(step + 1, math.ceil(step * JUDGE_RATIO))
@@ -113,10 +118,12 @@ class Judge:
         value = metrics[self._target.metric]
         if len(self.hits) == len(self._target.rungs):
             raise Stop(Status.solved)
+        step = self.last.step if self.last is not None else 0
         if value is None or None in metrics.values():
-            raise Stop(Status.nonfinite)
+            names = [name for name, m in metrics.items() if m is None]
+            raise Stop(Status.nonfinite, f"{names[0]} is not finite at step {step}")
         if self._target.metric == "gap" and value > DIVERGED:
-            raise Stop(Status.diverged)
+            raise Stop(Status.diverged, f"the gap is {value:.1e} at step {step}")
 
     def _layout(self) -> dict[str, tuple[torch.Size, torch.dtype, torch.device]]:
         return {name: (p.shape, p.dtype, p.device) for name, p in self._problem.model.named_parameters()}

@@ -99,7 +99,7 @@ def drive(optimizer: Optimizer, oracle: CountingOracle) -> Ending:
                 return Ending(Status.stopped, message)
             tick()
     except Stop as stop:
-        return Ending(stop.args[0])
+        return Ending(*stop.args)
     except Exception as error:
         return classify(error)
 
@@ -123,8 +123,10 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, object]:
     if on_cuda:
         torch.cuda.reset_peak_memory_stats()
     ending = _run(run)
+    if ending.status in (Status.budget, Status.stopped) and run.judge.infeasible:
+        ending = Ending(Status.infeasible, f"the residual is {run.judge.residual} at the end")
     facts: dict[str, object] = {
-        "status": Status.infeasible if ending.status in _UNSOLVED and run.judge.infeasible else ending.status,
+        "status": ending.status,
         "error": ending.error,
         "trace": run.judge.trace,
         "trace_sha256": run.judge.trace_sha256,
@@ -140,9 +142,6 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, object]:
         facts["peak_bytes"] = torch.cuda.max_memory_allocated()
     run.optimizer.close()
     return facts
-
-
-_UNSOLVED = (Status.budget, Status.stopped)
 
 
 def _rehearse(planned: Planned, device: torch.device) -> dict[str, object]:
@@ -239,7 +238,7 @@ def _run(run: Run) -> Ending:
     try:
         run.oracle.begin()
     except Stop as stop:
-        return Ending(stop.args[0])
+        return Ending(*stop.args)
     ending = drive(run.optimizer, run.oracle)
     run.clock.stop()
     return ending

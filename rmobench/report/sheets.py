@@ -99,9 +99,8 @@ def _overall_row(row: Row) -> tuple[str, ...]:
 
 
 def rank(row: Row) -> str:
-    """Write the rank, with = if it is tied with the row above, in parentheses if tasks are missing."""
-    place = f"{row.rank}=" if row.tied else f"{row.rank}"
-    return place if row.n_tasks == row.n_tasks_total else f"({place})"
+    """Write the rank, with = if it is tied with the row above."""
+    return f"{row.rank}=" if row.tied else f"{row.rank}"
 
 
 def spending(board: Leaderboard) -> Sheet:
@@ -170,8 +169,8 @@ def _skipped_row(reason: str, skips: list[Skip]) -> tuple[str, ...]:
 def footnote(board: Leaderboard) -> tuple[str, ...]:
     """Explain the score, the cost rule and the intervals, a line each."""
     return (
-        "Score: area under the performance profile (ERT / best ERT) up to a factor of 4, over the tasks attempted; "
-        "ranks hold among equal coverage, (those) of part of the tasks among the same part.",
+        "Score: area under the performance profile (ERT / best ERT) up to a factor of 4, over all tasks of the board; "
+        "a task that an optimizer does not fit counts as unsolved. Success and ECDF: over the tasks attempted.",
         "ERT: cost of all trials / number of hits; a trial without a hit pays its whole budget, whatever ended it.",
         "[low, high]: 95 % intervals (Wilson, bootstrap over seeds or tasks); = overlaps the row above; "
         f"p: Wilcoxon on (task, seed) pairs against {board.baseline}, Holm.",

@@ -13,8 +13,8 @@ from rmobench.types import Interval, Score
 class Row:
     """One optimizer over all the tasks that it attempted."""
 
-    rank: int  # among the optimizers that attempted the same tasks
-    tied: bool  # its interval overlaps that of the row above, which attempted the same tasks
+    rank: int
+    tied: bool  # its interval overlaps that of the row above
     optimizer: str
     score: Interval  # area under the performance profile up to a factor of 4, over resampled tasks
     n_tasks: int  # attempted
@@ -59,7 +59,7 @@ class Leaderboard:
     n_seeds: int
     environments: tuple[str, ...]
     tasks: tuple[str, ...]
-    rows: tuple[Row, ...]  # by coverage, then by score
+    rows: tuple[Row, ...]  # by score
     scores: tuple[Score, ...]
     endings: tuple[Ending, ...]
     notes: tuple[str, ...]  # what a reader must know before believing it

@@ -116,7 +116,7 @@ def _rows(
             tied=place.tied,
             optimizer=place.optimizer,
             score=place.score,
-            n_tasks=len(place.attempted),
+            n_tasks=place.n_tasks,
             n_tasks_total=n_tasks_total,
             n_trials=place.n_trials,
             n_hits=place.n_hits,

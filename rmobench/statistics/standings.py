@@ -1,8 +1,8 @@
 """Who stands where: order and ranks of the optimizers of one board.
 
-An attempted task that was not solved counts as unsolved; one that was never attempted (a skip, or a sweep that is not
-finished) does not count. So the coverage stands beside the score, and ranks are given only among optimizers that
-attempted exactly the same tasks; the widest coverage comes first.
+The score is taken over all tasks of the board. A task that an optimizer does not fit, or was not run on yet, counts as
+unsolved: who cannot run has not reached the target, and one easy task does not make a winner. The coverage stands
+beside the score, and a board of one family (`--family`) compares specialists among themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Standing:
     optimizer: str
     rank: int = 0
     tied: bool = False
-    attempted: frozenset[str]
+    n_tasks: int  # attempted
     score: Interval
     far: float  # area of the profile far beyond the score's: orders equal scores
     evidence: Interval  # whose overlap is a tie: the score, or with a single task its ERT
@@ -38,9 +38,9 @@ class Standing:
     n_hits: int
 
     @property
-    def order(self) -> tuple[int, list[str], float, float]:
-        """Sort by coverage, then by score; rounded, so that the order of a sum does not part equals."""
-        return -len(self.attempted), sorted(self.attempted), -round(self.score.value, 12), -round(self.far, 12)
+    def order(self) -> tuple[float, float]:
+        """Sort by score, then by the area far beyond it; rounded, so that the order of a sum does not part equals."""
+        return -round(self.score.value, 12), -round(self.far, 12)
 
 
 def standings(judged: pd.DataFrame) -> list[Standing]:
@@ -52,23 +52,23 @@ def standings(judged: pd.DataFrame) -> list[Standing]:
     wide = judged.pivot_table(index="task", columns="optimizer", values="ert", observed=True)
     ratio = pd.DataFrame(profiles.ratios(wide.to_numpy(float)), index=wide.index, columns=wide.columns)
     groups = judged.groupby("optimizer", observed=True)
-    places = [_standing(str(name), ratio[name].dropna(), group) for name, group in groups]
+    places = [_standing(str(name), ratio[name], group) for name, group in groups]
     return _ranked(sorted(places, key=lambda place: (place.order, place.optimizer)))
 
 
 def _standing(optimizer: str, ratio: pd.Series, group: pd.DataFrame) -> Standing:
-    """Judge one optimizer by its ratios to the best, by task."""
-    values = ratio.to_numpy(float)
+    """Judge one optimizer by its ratios to the best, by task; NaN where it was not attempted."""
+    values = ratio.fillna(np.inf).to_numpy(float)
     solved = values[np.isfinite(values)]
     score = mean_over_tasks(profiles.areas(values))
     first = group.iloc[0]
     return Standing(
         optimizer=optimizer,
-        attempted=frozenset(map(str, ratio.index)),
+        n_tasks=int(ratio.notna().sum()),
         score=score,
         far=float(profiles.areas(values, tau=profiles.TAU_FAR).mean()),
         evidence=score
-        if len(group) > 1
+        if len(ratio) > 1
         else Interval(value=first["ert"], low=first["ert_low"], high=first["ert_high"]),
         n_solved=len(solved),
         ert_ratio=float(np.exp(np.log(solved).mean())) if len(solved) else float("nan"),
@@ -78,14 +78,11 @@ def _standing(optimizer: str, ratio: pd.Series, group: pd.DataFrame) -> Standing
 
 
 def _ranked(places: list[Standing]) -> list[Standing]:
-    """Count places within each set of tasks; equals share a rank."""
+    """Count places; equals share a rank."""
     ranked = [replace(place, rank=1) for place in places[:1]]
-    position = 1
-    for above, place in pairwise(places):
-        same = above.attempted == place.attempted
-        position = position + 1 if same else 1
+    for position, (above, place) in enumerate(pairwise(places), start=2):
         rank = ranked[-1].rank if above.order == place.order else position
-        ranked.append(replace(place, rank=rank, tied=same and overlap(above.evidence, place.evidence)))
+        ranked.append(replace(place, rank=rank, tied=overlap(above.evidence, place.evidence)))
     return ranked
 
 

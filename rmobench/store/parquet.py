@@ -75,7 +75,9 @@ def read_parquet(path: Path, columns: list[str] | None = None, *, trace: bool = 
         _check_columns(schema)
         if columns is None and not trace:
             columns = [name for name in schema.names if not is_trace(name)]
-        return file.read(columns=columns).replace_schema_metadata(None)
+        table = file.read(columns=columns).replace_schema_metadata(None)
+        table.validate(full=True)  # a damaged file can point outside its own dictionaries
+        return table
 
 
 def is_trace(column: str) -> bool:
@@ -91,7 +93,9 @@ def corrupt_if_unreadable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except KeyError as error:
-        raise CorruptRecordError(f"{path}: not a Parquet file of records: it has no {error}. {_repair(path)}") from error
+        raise CorruptRecordError(
+            f"{path}: not a Parquet file of records: it has no {error}. {_repair(path)}"
+        ) from error
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, msgspec.MsgspecError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorruptRecordError(f"{path}: not a Parquet file of records: {first}. {_repair(path)}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +210,7 @@ def _calls(table: pa.Table, group: str) -> pd.Series[Any]:
 
 def _split(like: pa.Array, flat: Any) -> pd.Series[Any]:
     bounds = like.offsets.to_numpy().tolist()
-    return pd.Series([flat[low:high] for low, high in zip(bounds, bounds[1:], strict=False)], dtype=object)
+    return pd.Series([flat[low:high] for low, high in pairwise(bounds)], dtype=object)
 
 
 def _trace_metric(table: pa.Table, target: _Repeated) -> list[Any]:

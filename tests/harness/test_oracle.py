@@ -148,7 +148,14 @@ def test_hits_are_the_first_points_at_each_rung():
     seat(oracle.point())
     ending = drive(Optimizer(lambda oracle: oracle()), oracle)
     assert ending.status == Status.solved
-    assert [(h.rung, h.point.step) for h in seat.hits] == [(1e-1, 2), (1e-2, 4), (1e-3, 4), (1e-4, 5), (1e-6, 5), (1e-8, 5)]
+    assert [(h.rung, h.point.step) for h in seat.hits] == [
+        (1e-1, 2),
+        (1e-2, 4),
+        (1e-3, 4),
+        (1e-4, 5),
+        (1e-6, 5),
+        (1e-8, 5),
+    ]
 
 
 def test_a_point_off_the_constraint_is_no_hit():

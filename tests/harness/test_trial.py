@@ -70,12 +70,17 @@ def test_amp_lowers_products_and_nothing_else():
 def test_upcasts_are_marked_and_honest_optimizers_are_not():
     assert trial("rosenbrock", "adam", precisions=["fp32"]).upcast is None
     assert trial("rosenbrock", "bfgs", precisions=["fp32"]).upcast.startswith("declared")
-    assert trial("rosenbrock", "tests.harness.upcasting:HiddenDouble", precisions=["fp32"]).upcast.startswith("_to_copy in float64")
+    assert trial("rosenbrock", "tests.harness.upcasting:HiddenDouble", precisions=["fp32"]).upcast.startswith(
+        "_to_copy in float64"
+    )
     assert trial("rosenbrock", "tests.harness.upcasting:HiddenDouble", precisions=["fp64"]).upcast is None
 
 
 def test_a_missing_kernel_is_named_as_such():
-    for message in ('"geqrf_cpu" not implemented for \'BFloat16\'', "linalg.eigh: Low precision dtypes not supported. Got Half"):
+    for message in (
+        "\"geqrf_cpu\" not implemented for 'BFloat16'",
+        "linalg.eigh: Low precision dtypes not supported. Got Half",
+    ):
         assert classify(RuntimeError(message)).status == Status.unsupported_dtype
     assert classify(TypeError("unsupported operand type(s) for +")).status == Status.failed
 

@@ -59,7 +59,12 @@ def test_a_missing_dependency_fails_only_its_own_name(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(GOOD)
     spec = read_spec(path, "somewhere.mine", "optimizer", "mine")
-    assert (spec.name, spec.summary, spec.needs, spec.defaults) == ("mine", "Do nothing.", ("deterministic",), {"lr": 0.1, "name": "x"})
+    assert (spec.name, spec.summary, spec.needs, spec.defaults) == (
+        "mine",
+        "Do nothing.",
+        ("deterministic",),
+        {"lr": 0.1, "name": "x"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,9 @@ def test_a_file_that_breaks_the_rules_says_how(tmp_path, change, message):
 
 def test_third_parties_register_by_entry_point(tmp_path, monkeypatch):
     """An installed distribution's entry point appears in the list, and runs."""
-    (tmp_path / "theirs.py").write_text(GOOD.replace("import a_package_that_does_not_exist", "").replace("mine", "theirs"))
+    (tmp_path / "theirs.py").write_text(
+        GOOD.replace("import a_package_that_does_not_exist", "").replace("mine", "theirs")
+    )
     info = tmp_path / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")

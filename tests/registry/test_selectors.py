@@ -47,7 +47,9 @@ def test_forms(text, params):
     assert parse_selector(text)[1] == params
 
 
-@pytest.mark.parametrize("text", ["", "adam[lr", "adam]lr=1[", "a b", "adam[lr=]", "adam[=1]", "adam[lr]", "adam[lr='x]", "adam[lr=1+]"])
+@pytest.mark.parametrize(
+    "text", ["", "adam[lr", "adam]lr=1[", "a b", "adam[lr=]", "adam[=1]", "adam[lr]", "adam[lr='x]", "adam[lr=1+]"]
+)
 def test_malformed_selectors_say_what_was_expected(text):
     with pytest.raises(SelectorError, match=r"got .*(expected|not closed)"):
         parse_selector(text)

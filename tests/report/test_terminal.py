@@ -34,7 +34,7 @@ def test_several_tasks(runs, skips):
     for part in (
         "3 tasks · fp64 · oracle calls to each task's headline rung · 24 records · 3 seeds",
         "Overall",
-        "(1) fragile_one",
+        "3  fragile_one",
         "rsgd[lr=0.1] ↑ computes wider than fp64: eigh in fp32.",
         "fragile_one failed 6 on 2 tasks ball[dim=3]: ValueError: a|b",
         "Not run (2 pairs)",

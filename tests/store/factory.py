@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,16 +50,17 @@ def record(
 
     Args:
         plan: The trial; default: `trial()`.
-        n_points: Points of the trace.
+        n_points: Points of the trace, at most: where the logarithmic grid is finer than a call, fewer.
         calls_to_target: Gradients to the rung 1e-4, which the rate of the descent is made for.
         changes: Fields of Record.
     """
     plan = plan or trial()
     rng = random.Random(plan.id)
-    calls = sorted({round(plan.budget.n_calls ** (i / max(1, n_points - 1))) for i in range(n_points)} | {0})[:n_points]
+    calls = sorted({0, *(round(plan.budget.n_calls ** (i / max(1, n_points - 2))) for i in range(n_points - 1))})
+    calls = calls[:n_points]
     decades = 4.0 / calls_to_target if calls_to_target else rng.uniform(0.002, 0.01)  # per call
     trace = tuple(_point(n, 10.0 ** (-decades * n), rng) for n in calls)
-    needed = [(rung, max(1, round(-i_log10(rung) / decades))) for rung in LADDER]
+    needed = [(rung, max(1, round(-_exponent(rung) / decades))) for rung in LADDER]
     hits = tuple(
         Hit(rung=rung, point=_point(n, rung * rng.uniform(0.5, 1.0), rng))
         for rung, n in needed
@@ -87,9 +89,8 @@ def record(
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def i_log10(rung: float) -> float:
-    """Return the exponent of a rung of the ladder, an integer."""
-    return float(f"{rung:e}".partition("e")[2])
+def _exponent(rung: float) -> float:
+    return math.log10(rung)
 
 
 def _point(n: int, gap: float, rng: random.Random) -> Point:

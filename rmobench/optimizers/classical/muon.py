@@ -6,7 +6,7 @@ import torch
 
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
+from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
 
 
 @optimizer(
@@ -16,7 +16,7 @@ from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
     search={
         "lr": Log(1e-4, 1.0),
         "momentum": Linear(0.0, 0.99),
-        "weight_decay": Log(1e-6, 1e-1),
+        "weight_decay": Choice((0.0, 1e-3, 1e-2, 1e-1)),
         "companion_lr": Log(1e-5, 1e-1),
     },
 )

@@ -51,5 +51,6 @@ def bad_scaling(seed: int, device: torch.device, dtype: torch.dtype, *, dim: int
         dim: Length d of x.
         decades: Powers of ten between the largest and the smallest curvature; the units span half as many.
     """
+    chosen = function(dim, decades=decades)
     start = units(dim, decades) * torch.randn(dim, generator=stream(seed, "init"), dtype=torch.float64)
-    return problem(function(dim, decades=decades), seed=seed, device=device, dtype=dtype, start=start)
+    return problem(chosen, seed=seed, device=device, dtype=dtype, start=start)

@@ -73,7 +73,7 @@ def problem(
         }
 
     def evaluate(model: nn.Module, batch: object) -> Tensor:
-        return function.value(model.x)
+        return function.value(model.x)  # type: ignore[arg-type]  # a module attribute may be anything
 
     return Problem(model=model, loss=loss or evaluate, batches=batches or itertools.repeat(None), judge=judge)
 

@@ -57,6 +57,7 @@ def curved_valley(seed: int, device: torch.device, dtype: torch.dtype, *, dim: i
         dtype: Storage precision of x.
         dim: Length d of x.
     """
+    chosen = function(dim)
     t = 4.0 + torch.rand((), generator=stream(seed, "init"), dtype=torch.float64)
     start = torch.cat([t.reshape(1), floor(t, dim)])
-    return problem(function(dim), seed=seed, device=device, dtype=dtype, start=start)
+    return problem(chosen, seed=seed, device=device, dtype=dtype, start=start)

@@ -21,7 +21,7 @@ def function(dim: int) -> Function:
     """Describe the function in `dim` dimensions.
 
     Domain [-10, 10]^d; minimum 0 at x_i = 2^(2^(1 - i) - 1), with either sign of x_d. At (1/3, 0, ..., 0) the value is
-    2/3 and the slope 0; the way down from there is flat to the order 2^d.
+    2/3 and the slope 0; the way down from there is flat to the order 2^(d - 1).
     """
     check_dim("dixon_price", dim)
     i = torch.arange(1, dim + 1, dtype=torch.float64)

@@ -10,7 +10,7 @@ from rmobench.registry import task
 from rmobench.tasks.analytic.closed_form import Function, check_dim, problem
 from rmobench.types import Problem
 
-DIM_MAX = 40  # the value reaches d^(2 d): beyond 40 the square of its gradient leaves the range of float64
+DIM_MAX = 70  # the value reaches d^(2 d): some dimensions beyond 70 it leaves the range of float64
 
 
 def value(x: Tensor, beta: float = 0.5) -> Tensor:
@@ -27,8 +27,8 @@ def function(dim: int, *, beta: float = 0.5) -> Function:
     Domain [-d, d]^d; minimum 0 at x_i = i.
     """
     check_dim("perm_d_beta", dim, high=DIM_MAX)
-    if beta <= 0.0:
-        raise ArgumentError(f"perm_d_beta: got beta={beta}, expected a positive number.")
+    if not 0.0 < beta < float("inf"):
+        raise ArgumentError(f"perm_d_beta: got beta={beta}, expected a finite, positive number.")
     minimiser = torch.arange(1, dim + 1, dtype=torch.float64)
     return Function(value=lambda x: value(x, beta), low=-float(dim), high=float(dim), minimiser=minimiser, optimum=0.0)
 
@@ -39,14 +39,14 @@ def function(dim: int, *, beta: float = 0.5) -> Function:
     "Surjanovic, Bingham, Virtual Library of Simulation Experiments",
     offers=("deterministic", "second_order"),
 )
-def perm_d_beta(seed: int, device: torch.device, dtype: torch.dtype, *, dim: int = 4, beta: float = 0.5) -> Problem:
+def perm_d_beta(seed: int, device: torch.device, dtype: torch.dtype, *, dim: int = 10, beta: float = 0.5) -> Problem:
     """Tell the minimum from its near permutations in a polynomial of degree 2 d.
 
     Args:
         seed: Draws the start, uniform in [-d, d]^d.
         device: Where x lives.
         dtype: Storage precision of x; float32 holds the value at the start up to some 14 dimensions.
-        dim: Length d of x, at most 40.
+        dim: Length d of x, at most 70. The square of a gradient overflows beyond 40.
         beta: Tells the permutations of (1, ..., d) apart, positive: the smaller, the harder.
     """
     return problem(function(dim, beta=beta), seed=seed, device=device, dtype=dtype)

@@ -44,6 +44,7 @@ def plateau(seed: int, device: torch.device, dtype: torch.dtype, *, dim: int = 1
         dtype: Storage precision of x.
         dim: Length d of x.
     """
+    chosen = function(dim)
     gaussian = torch.randn(dim, generator=stream(seed, "init"), dtype=torch.float64)
     start = 1.0 + RADIUS * math.sqrt(dim) * gaussian / gaussian.square().sum().sqrt()
-    return problem(function(dim), seed=seed, device=device, dtype=dtype, start=start)
+    return problem(chosen, seed=seed, device=device, dtype=dtype, start=start)

@@ -61,6 +61,6 @@ def saddle_escape(
         dim: Length d of x.
         curvature: Size of the Hessian's one negative eigenvalue at the saddle, in (0, 1]; the others are 1.
     """
-    start = DISTANCE * torch.randn(dim, generator=stream(seed, "init"), dtype=torch.float64)
     chosen = function(dim, curvature=curvature, seed=seed)
+    start = DISTANCE * torch.randn(dim, generator=stream(seed, "init"), dtype=torch.float64)
     return problem(chosen, seed=seed, device=device, dtype=dtype, start=start)

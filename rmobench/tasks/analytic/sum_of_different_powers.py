@@ -12,8 +12,9 @@ from rmobench.types import Problem
 
 def value(x: Tensor) -> Tensor:
     """Sum of |x_i|^(i + 1), as x_i^2 |x_i|^(i - 1) to keep the second derivative at 0 right; [..., d] -> [...]."""
-    exponents = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-    return (x.square() * x.abs().pow(exponents)).sum(-1)
+    first, tail = x[..., 0], x[..., 1:]  # a power of 0 has no second derivative in autograd
+    exponents = torch.arange(1, x.shape[-1], dtype=x.dtype, device=x.device)
+    return first.square() + (tail.square() * tail.abs().pow(exponents)).sum(-1)
 
 
 def function(dim: int) -> Function:

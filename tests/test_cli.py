@@ -1,0 +1,195 @@
+"""The program as a user meets it: exit statuses, messages, JSON shapes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rmobench.cli import app
+from rmobench.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+RUN = [
+    "run",
+    "--task",
+    "rosenbrock[dim=2]",
+    "--optimizer",
+    "adam[lr=0.1]",
+    "--seeds",
+    "2",
+    "--calls",
+    "30",
+    "--in-process",
+]
+
+
+def program(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "rmobench", *words], cwd=cwd, capture_output=True, text=True)
+
+
+def call(*words: object):
+    """Run a command in this process; user errors are raised as they are."""
+    return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.mark.parametrize("kind", ["tasks", "optimizers", "suites"])
+def test_listings_as_json(kind):
+    rows = json.loads(call("list", kind, "--json").stdout)
+    assert all({"name", "summary"} <= row.keys() for row in rows)
+    if kind == "optimizers":
+        adam = next(row for row in rows if row["name"] == "adam")
+        assert adam["search"]["lr"] == {"scale": "log", "low": 1e-4, "high": 1.0}
+        assert {"family", "needs", "handles", "source", "skip", "defaults", "version"} <= adam.keys()
+
+
+def test_listing_optimizers_imports_no_optimizer_file():
+    code = (
+        "import sys; sys.argv = ['rmobench', 'list', 'optimizers', '--json']\n"
+        "from rmobench.cli import app\n"
+        "app(standalone_mode=False)\n"
+        "bad = [m for m in sys.modules if m.startswith(('rmobench.optimizers', 'torch', 'pandas', 'scipy'))]\n"
+        "assert not bad, bad\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["run", "--task", "rosenbruck", "--optimizer", "adam"],
+            "no task named 'rosenbruck'. Did you mean 'rosenbrock'",
+        ),
+        (["run", "--task", "sphere", "--optimizer", "adem"], "no optimizer named 'adem'. Did you mean 'adam'"),
+        (["run", "smok"], "no suite named 'smok'. Did you mean 'smoke'"),
+        (["run", "--task", "sphere", "--optimizer", "adam", "--precision", "fp65"], "no precision named 'fp65'"),
+        (["run"], "got neither a suite nor both --task and --optimizer"),
+        (["run", "smoke", "--task", "sphere"], "got a suite and --task"),
+        (["run", *RUN[1:], "--shard", "3/2"], "expected i/n with 1 <= i <= n"),
+        (["run", *RUN[1:], "--retry", "lost"], "got --retry lost, expected some of solved"),
+        (["run", *RUN[1:], "-j", "2"], "--in-process runs one trial at a time"),
+        (["leaderboard", "--store", "nowhere"], "nowhere"),
+        (["compare", "nowhere", "nowhere"], "nowhere"),
+        (["data", "where", "digit"], "no data source named 'digit'. Did you mean 'digits'"),
+    ],
+)
+def test_wrong_input_says_what_was_expected(words, message):
+    with pytest.raises(InputError) as caught:
+        call(*words)
+    assert message in str(caught.value)
+
+
+def test_wrong_input_exits_with_2_and_no_traceback():
+    done = program("run", "--task", "rosenbruck", "--optimizer", "adam")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rmobench: no task named 'rosenbruck'")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("description = ", "invalid"),
+        ('description = "x"', "runs"),
+        ('description = "x"\nruns = []', "expected at least one"),
+        ('description = "x"\n[[runs]]\ntasks = "sphere"\noptimizers = ["adam"]', "tasks"),
+        ('description = "x"\n[[runs]]\ntasks = ["sphere"]\noptimisers = ["adam"]', "optimi"),
+        ('description = "x"\n[[runs]]\ntasks = ["sphere"]\noptimizers = ["adam"]\nseeds = 0', "got seeds = 0"),
+        ('description = "x"\n[[runs]]\ntasks = ["sphere"]\noptimizers = ["adam"]\nprecisions = ["fp7"]', "fp7"),
+        ('description = "x"\n[[runs]]\ntasks = ["sphere["]\noptimizers = ["adam"]', "expected `name`"),
+    ],
+)
+def test_a_bad_suite_is_the_users_mistake(tmp_path, toml, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(toml)
+    with pytest.raises(InputError, match="(?i)" + message):
+        call("run", path, "--dry-run")
+
+
+def test_a_run_ends_with_the_leaderboard_and_is_not_repeated(tmp_path):
+    first = json.loads(call(*RUN, "--store", tmp_path, "--json").stdout)
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")}
+    assert len(stamps) == 2
+    assert json.loads(call(*RUN, "--store", tmp_path, "--json").stdout) == first
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")} == stamps
+    call(*RUN, "--store", tmp_path, "--json", "--retry", "budget")
+    assert all(p.stat().st_mtime_ns > then for p, then in stamps.items())
+
+
+def test_a_damaged_record_is_measured_again(tmp_path):
+    call(*RUN, "--store", tmp_path, "--json")
+    victim = sorted(tmp_path.rglob("*.json"))[0]
+    victim.write_bytes(victim.read_bytes()[:100])
+    with pytest.raises(InputError, match=victim.name):
+        call("leaderboard", "--store", tmp_path)
+    call(*RUN, "--store", tmp_path, "--json")
+    assert call("leaderboard", "--store", tmp_path).exit_code == 0
+
+
+def test_shards_are_disjoint_and_complete(tmp_path):
+    words = ["run", "smoke", "--dry-run", "--json", "--store", tmp_path]
+    whole = set(json.loads(call(*words).stdout)["ids"])
+    parts = [set(json.loads(call(*words, "--shard", f"{i}/3").stdout)["ids"]) for i in (1, 2, 3)]
+    assert set.union(*parts) == whole
+    assert sum(map(len, parts)) == len(whole)
+    assert all(parts)
+
+
+def test_a_suite_takes_ones_own_optimizer_too(tmp_path):
+    words = ["run", "smoke", "--dry-run", "--json", "--store", tmp_path, "--optimizer", "torch.optim:NAdam[lr=0.1]"]
+    labels = {t["label"] for t in json.loads(call(*words).stdout)["trials"]}
+    assert {"adam", "torch.optim:NAdam[lr=0.1]"} <= labels
+
+
+def test_the_smoke_suite_is_as_large_as_promised(tmp_path):
+    plan = json.loads(call("run", "smoke", "--dry-run", "--json", "--store", tmp_path).stdout)
+    trials = plan["trials"]
+    assert len({t["task"] for t in trials}) >= 8
+    assert len({t["label"] for t in trials}) >= 10
+    assert {t["seed"] for t in trials} == {0, 1, 2}
+    assert "pca_digits" in {t["task"] for t in trials}
+
+
+def test_a_trial_that_cannot_be_built_exits_with_2_and_runs_the_rest(tmp_path):
+    words = ["run", "--task", "sphere", "--task", "powell[dim=10]", "--optimizer", "adam", "--seeds", "1"]
+    with pytest.raises(InputError, match="1 of 2 trials were refused: powell"):
+        call(*words, "--calls", "5", "--in-process", "--store", tmp_path)
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_compare_exits_with_1_only_when_something_got_worse(tmp_path):
+    call(*RUN, "--store", tmp_path / "a", "--json")
+    call(*RUN, "--store", tmp_path / "b", "--json")
+    assert call("compare", tmp_path / "a", tmp_path / "b").exit_code == 0
+
+
+def test_merge_and_parquet_keep_the_leaderboard(tmp_path):
+    call(*RUN, "--store", tmp_path / "a", "--json")
+    before = json.loads(call("leaderboard", "--store", tmp_path / "a", "--json").stdout)
+    call("merge", tmp_path / "a", "--into", tmp_path / "b", "--parquet")
+    assert list((tmp_path / "b").glob("*.parquet"))
+    assert json.loads(call("leaderboard", "--store", tmp_path / "b", "--json").stdout) == before
+    assert "nothing" not in call(*RUN, "--store", tmp_path / "b", "--json").stdout
+
+
+def test_export_writes_records_and_the_page(tmp_path):
+    call(*RUN, "--store", tmp_path / "a", "--export", tmp_path / "out")
+    assert (tmp_path / "out" / "LEADERBOARD.md").read_text().startswith("# Leaderboard")
+    assert (tmp_path / "out" / "records.parquet").stat().st_size > 0
+
+
+def test_data_and_doctor(tmp_path):
+    assert json.loads(call("data", "list", "--json").stdout)[0]["name"] == "digits"
+    assert Path(call("data", "where", "digits").stdout.strip()).is_file()
+    assert "environment" in json.loads(call("doctor", "--json").stdout)
+
+
+def test_ones_own_class_from_the_current_folder(tmp_path):
+    (tmp_path / "mine.py").write_text("import torch\nclass Mine(torch.optim.SGD):\n    pass\n")
+    words = ["run", "--task", "sphere", "--optimizer", "mine:Mine[lr=0.1]", "--seeds", "1", "--calls", "50", "--json"]
+    done = program(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine:Mine[lr=0.1]" in done.stdout
