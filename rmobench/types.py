@@ -192,7 +192,8 @@ def selector(name: str, params: Mapping[str, Value]) -> str:
 
 
 def _literal(value: Value) -> str:
-    return value if isinstance(value, str) and value.isidentifier() else repr(value)
+    bare = isinstance(value, str) and value.isidentifier() and value.lower() not in ("true", "false", "none")
+    return str(value) if bare else repr(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def minimize(
         ask = Questions(problem, oracle)
         with warnings.catch_warnings():
             # Overflow in a trial step and a line search that ends early are part of a solver's life.
-            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"scipy\.")
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"(scipy|numpy)\.")
             try:
                 result = scipy.optimize.minimize(
                     ask.value_and_gradient,

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rmobench.errors import CorruptRecordError
+from rmobench.errors import CorruptRecordError, StoreError
 from rmobench.store.columns import LISTS, METRICS, SCALARS
 from rmobench.store.record_files import check_schema, unfinished_name
 from rmobench.types import SCHEMA
@@ -92,6 +92,8 @@ def corrupt_if_unreadable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
+    except PermissionError as error:
+        raise StoreError(f"{path}: {error.strerror}.") from error
     except KeyError as error:
         raise CorruptRecordError(
             f"{path}: not a Parquet file of records: it has no {error}. {_repair(path)}"
@@ -113,4 +115,6 @@ def _check_columns(schema: pa.Schema) -> None:
 
 
 def _repair(path: Path) -> str:
+    if not path.is_file():
+        return "Put back a good copy of its Parquet files."
     return f"Put back a good copy, or `rm {path}` and let the same `rmobench run` measure it again."

@@ -103,11 +103,10 @@ def read(path: Path) -> Record:
         CorruptRecordError: It is truncated, not JSON, not a record, or the record of another trial.
         FutureSchemaError: A newer rmobench wrote it.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}. `rmobench run` writes records.") from error
-    return _decode(content, path)
+    record = read_existing(path)
+    if record is None:
+        raise StoreError(f"{path}: no such file. `rmobench run` writes records.")
+    return record
 
 
 def read_existing(path: Path) -> Record | None:
@@ -116,6 +115,8 @@ def read_existing(path: Path) -> Record | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}.") from error
     return _decode(content, path)
 
 

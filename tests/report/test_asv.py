@@ -116,6 +116,8 @@ def test_asv_finds_the_slower_optimizer_at_its_commit_and_nothing_else(checkout:
         assert (report.n_commits, report.n_files, report.left_out) == (1, 1, {})
     subprocess.run([sys.executable, "-m", "asv", "publish", "--no-pull"], cwd=checkout, check=True, capture_output=True)
     html = checkout / "results" / "html"
+    for path in html.rglob("*.json"):
+        strict_json(path)
     found = strict_json(html / "regressions.json")["regressions"]
     revision_of = {h: int(r) for r, h in strict_json(html / "index.json")["revision_to_hash"].items()}
     benchmarks = json.loads((checkout / "results" / "asv" / "benchmarks.json").read_text())

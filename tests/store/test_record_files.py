@@ -94,8 +94,15 @@ def test_a_newer_schema_is_refused_even_by_resume(path: Path, content: object) -
 
 
 def test_a_missing_record_is_a_store_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"x\.json: No such file"):
+    with pytest.raises(StoreError, match=r"x\.json: no such file"):
         read(tmp_path / "x.json")
+
+
+def test_an_unreadable_path_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "ab" / "abc.json").mkdir(parents=True)
+    for reads in (load, statuses, lambda store: read(store / "ab" / "abc.json")):
+        with pytest.raises(StoreError, match=r"abc\.json: Is a directory"):
+            reads(tmp_path)
 
 
 def test_a_message_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
