@@ -22,7 +22,11 @@ def from_torch(inner: torch.optim.Optimizer) -> Optimizer:
 
 def from_closure(inner: torch.optim.Optimizer) -> Optimizer:
     """Adapt an optimizer that evaluates the closure itself, as often as it likes."""
-    return Optimizer(lambda oracle: inner.step(oracle), state=lambda: tensors_in(inner.state))
+
+    def step(oracle: Oracle) -> None:
+        inner.step(oracle)  # type: ignore[arg-type]  # torch's hint says float, its own closures return the tensor
+
+    return Optimizer(step, state=lambda: tensors_in(inner.state))
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:

@@ -1,8 +1,8 @@
 """Performance profiles: how often is an optimizer within a factor tau of the best one?
 
 A task that an optimizer attempted and did not solve counts as never within any factor. A profile is taken over the
-tasks attempted (`standings` counts the others as unsolved in the score). A task that nobody solved counts as unsolved for
-everybody who tried.
+tasks attempted (`standings` counts the others as unsolved in the score). A task that nobody solved counts as unsolved
+for everybody who tried.
 
 Source: Dolan, More 2002, Mathematical Programming 91(2). The area up to tau = 4 on a log2 axis: Dahl et al. 2023,
 arXiv 2306.07179, sec. 4.3 (AlgoPerf), who integrate the same curve.

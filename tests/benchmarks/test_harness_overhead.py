@@ -118,6 +118,8 @@ def test_overhead_over_a_bare_loop(benchmark, make, bare_s, n_steps, every_step,
     benchmark.pedantic(pair, rounds=ROUNDS, iterations=1)
     ratio = statistics.median(ratios)
     benchmark.extra_info |= {"ratio": ratio, "ratio_with_judge": statistics.median(ratios_all)}
-    print(f"\ntimed {ratio:.3f} x bare, with the judge {statistics.median(ratios_all):.3f} x; "
-          f"bare step {1e6 * statistics.median(per_step):.0f} us; quartiles {statistics.quantiles(ratios)}")  # fmt: skip
+    print(f"\ntimed {ratio:.3f} x bare, quartiles {[round(q, 3) for q in statistics.quantiles(ratios)]}")
+    print(
+        f"with the judge {statistics.median(ratios_all):.3f} x; a bare step: {1e6 * statistics.median(per_step):.0f} us"
+    )
     assert ratio <= bound

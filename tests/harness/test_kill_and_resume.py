@@ -82,7 +82,7 @@ def test_killed_and_resumed_is_as_if_uninterrupted(tmp_path):
     killed = statuses(tmp_path / "killed")
     assert killed.corrupt == ()
     assert killed.by_id == whole.by_id
-    files = [p for p in (tmp_path / "killed").rglob("*.json")]
+    files = list((tmp_path / "killed").rglob("*.json"))
     assert len(files) == len(whole.by_id)
     assert {read(p).id for p in files} == set(whole.by_id)
     digests = [{read(p).id: read(p).trace_sha256 for p in (tmp_path / s).rglob("*.json")} for s in ("whole", "killed")]

@@ -41,7 +41,7 @@ def build(n_calls=10, judge=None, every_step=True, target=None, time_s=60.0):
 
 
 def test_every_kind_of_call_is_counted():
-    oracle, problem, _ = build()
+    oracle, _, _ = build()
     oracle()
     oracle.loss()
     oracle.hvp({"x": torch.ones(3, dtype=torch.float64), "y": torch.zeros((), dtype=torch.float64)})
@@ -138,8 +138,8 @@ def test_dear_tasks_are_judged_on_a_log_spaced_schedule():
     assert all(b <= a * 1.05 + 1 for a, b in itertools.pairwise(judged))
 
 
-def gap_of_step(values, residuals=itertools.repeat(0.0)):
-    points = zip(values, residuals, strict=False)
+def gap_of_step(values, residuals=None):
+    points = zip(values, residuals or itertools.repeat(0.0), strict=False)
     return lambda model: dict(zip(("objective", "gap", "residual"), (1.0, *next(points)), strict=True))
 
 
