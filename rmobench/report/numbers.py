@@ -49,7 +49,7 @@ def score(interval: Interval) -> str:
 
 
 def cost_interval(interval: Interval, axis: str) -> str:
-    """Write a cost with its interval; nothing but the sign where nothing was reached."""
+    """Write a cost with its interval; the sign alone where not even a lower end is known."""
     if math.isinf(interval.low):
         return "∞"
     return f"{cost(interval.value, axis)} [{cost(interval.low, axis)}, {cost(interval.high, axis)}]"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rmobench.statistics.intervals import percentiles, weights
+from rmobench.statistics.intervals import percentiles, weights, wilson
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,9 @@ Array = NDArray[np.float64]
 def ert(cost: Array, hit: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     """Return total cost of all trials / number of hits, and its interval: value, low, high, each [G].
 
-    Infinite where nothing was hit; a resample without a hit is infinite, too.
+    A resample without a hit is infinite. Where nothing was hit the value is infinite and no resample says how low the
+    truth may lie: the success rate is at most p, the upper end of Wilson's interval, and so the expected cost of the
+    misses before a hit at least mean cost (1 - p) / p.
 
     Args:
         cost: What each trial paid [G, n].
@@ -29,7 +31,15 @@ def ert(cost: Array, hit: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
     resample, hits = weights(cost.shape[1]), hit.astype(np.float64)
     value = _ratio(cost.sum(1), hits.sum(1))
     low, high = percentiles(value, lambda part: _ratio(cost[part] @ resample, hits[part] @ resample))
-    return _humble(value, low, high, n=cost.shape[1])
+    value, low, high = _humble(value, low, high, n=cost.shape[1])
+    return value, np.where(hits.any(1), low, _least(cost)), high
+
+
+def _least(cost: Array) -> Array:
+    """Return the lower end of the ERT [G] of groups [G, n] without a hit."""
+    _, p = wilson(np.zeros(1), np.array([float(cost.shape[1])]))
+    bound: Array = cost.mean(1) * (1.0 - p) / p
+    return bound
 
 
 def median(cost: Array, hit: NDArray[np.bool_]) -> tuple[Array, Array, Array]:

@@ -53,7 +53,17 @@ def test_intervals_enclose_their_value(estimate):
 @pytest.mark.parametrize("estimate", [ert, median])
 def test_one_trial_says_nothing_about_others(estimate):
     found = np.transpose(estimate(np.array([[5.0], [9.0]]), np.array([[True], [False]])))
-    assert found.tolist() == [[5.0, 0.0, np.inf], [np.inf, np.inf, np.inf]]
+    assert found[0].tolist() == [5.0, 0.0, np.inf]
+    assert found[1, [0, 2]].tolist() == [np.inf, np.inf]
+
+
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_without_a_hit_the_ert_has_the_lower_end_that_wilson_leaves(n):
+    """At the rate p a hit costs (1 - p) / p misses first; p is at most the upper end for 0 of n."""
+    _, low, high = ert(np.full((1, n), 100.0), np.zeros((1, n), dtype=bool))
+    p = stats.binomtest(0, n).proportion_ci(method="wilson").high
+    assert low[0] == pytest.approx(100.0 * (1.0 - p) / p, rel=1e-12)
+    assert np.isinf(high[0])
 
 
 def test_one_task_says_nothing_about_others():
