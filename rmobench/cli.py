@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -47,7 +47,7 @@ BaselineOption = Annotated[str | None, typer.Option(help="Optimizer that the oth
 
 def main() -> None:
     """Run the program: user errors print without traceback and exit with 2."""
-    sys.path.insert(0, str(Path.cwd()))  # a user's own module, named in a selector
+    sys.path.append(str(Path.cwd()))  # a user's own module, named in a selector
     try:
         app()
     except InputError as error:
@@ -82,7 +82,7 @@ def _listed(spec: TaskSpec | OptimizerSpec) -> dict[str, Any]:
     import importlib.util
 
     missing = [package for package in spec.requires if importlib.util.find_spec(package) is None]
-    reason = f"needs the package {', '.join(missing)}, which is not installed" if missing else None
+    reason = f"needs the package {', '.join(missing)}, which is not installed" if missing else spec.broken
     said: dict[str, Any] = msgspec.to_builtins(spec)
     if isinstance(spec, OptimizerSpec):
         said["search"] = {
@@ -94,10 +94,13 @@ def _listed(spec: TaskSpec | OptimizerSpec) -> dict[str, Any]:
 def _list_suites() -> list[dict[str, Any]]:
     from rmobench.harness.suite import read_suite, suites
 
-    return [
-        {"name": name, "path": str(path), "summary": read_suite(str(path)).description}
-        for name, path in suites().items()
-    ]
+    def row(name: str, path: Path) -> dict[str, Any]:
+        try:
+            return {"name": name, "path": str(path), "summary": read_suite(str(path)).description, "skip": None}
+        except InputError as error:
+            return {"name": name, "path": str(path), "summary": "", "skip": str(error)}
+
+    return [row(name, path) for name, path in suites().items()]
 
 
 _LISTINGS = {"tasks": _list_tasks, "optimizers": _list_optimizers, "suites": _list_suites}
@@ -124,7 +127,7 @@ def run(
         typer.Option("-j", "--jobs", min=1, help="Worker processes; default: one per core. -j 1 times best."),
     ] = None,
     calls: Annotated[int | None, typer.Option(min=1, help="Budget of a trial in oracle calls.")] = None,
-    time_limit: Annotated[float | None, typer.Option(min=0.0, help="Budget of a trial in seconds.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Budget of a trial in seconds.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads per trial.")] = 1,
     shard: Annotated[str | None, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = None,
     retry: Annotated[str | None, typer.Option(help="Comma-separated statuses to run again, e.g. oom,failed.")] = None,
@@ -138,15 +141,25 @@ def run(
     store: StoreOption = STORE,
 ) -> None:
     """Run a suite, or optimizers on tasks; end with the leaderboard and the skips. Finished trials are not repeated."""
+    from rmobench.store import prepare
+
     plan = _plan(suite, task or [], optimizer or [], precision, device, seeds, calls, time_limit, threads)
+    if not plan.trials:
+        reasons = "; ".join(f"{s.optimizer} on {s.task} at {s.precision}: {s.reason}" for s in plan.skips[:5])
+        raise InputError(f"nothing to run: {reasons}.")
     if shard is not None:
         plan = _shard(plan, shard)
+        if not plan.trials:
+            typer.secho(f"nothing to run in shard {shard}", err=True)
+            return
     todo = _todo(plan, store, _statuses(retry), quiet=json)
     if dry_run:
         _show_plan(plan, todo, json=json)
         return
     if in_process and jobs not in (None, 1):
         raise InputError(f"got --in-process with -j {jobs}; --in-process runs one trial at a time.")
+    _check_device(device)
+    prepare(store)
     jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
     refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json)
     skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
@@ -174,13 +187,12 @@ def _plan(
     """Plan a suite (any --optimizer joins its own), or the given tasks and optimizers."""
     from rmobench.harness.suite import Sweep, check_precisions, expand, read_suite
 
-    precisions = tuple(precision.split(",")) if precision else ()
+    precisions = tuple(p.strip() for p in precision.split(",")) if precision else ()
     check_precisions(precisions)
     if suite is not None:
         if task:
             raise InputError("got a suite and --task; give one of them.")
-        runs: Iterable[Sweep] = read_suite(suite).runs
-        runs = [msgspec.structs.replace(r, optimizers=(*r.optimizers, *optimizer)) for r in runs]
+        runs = [msgspec.structs.replace(r, optimizers=(*r.optimizers, *optimizer)) for r in read_suite(suite).runs]
     elif task and optimizer:
         runs = [Sweep(tasks=tuple(task), optimizers=tuple(optimizer))]
     else:
@@ -190,6 +202,16 @@ def _plan(
     changes = {"precisions": precisions or None, "seeds": seeds, "n_calls": calls, "time_s": time_limit}
     given = {key: value for key, value in changes.items() if value is not None}
     return expand([msgspec.structs.replace(r, **given) for r in runs], device=device, threads=threads)
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(
+                "got --device cuda, and torch finds no CUDA device here. `rmobench doctor` shows what it is."
+            )
 
 
 def _shard(plan: Plan, text: str) -> Plan:
@@ -320,22 +342,25 @@ def leaderboard_(
     """Rank the optimizers from the records."""
     from rmobench.store import load
 
-    plan = _suite_plan(suite, precision) if suite is not None else None
-    runs = load(store, ids=plan.ids if plan is not None else None)
+    runs: DataFrame = load(store)
+    skips: tuple[Skip, ...] = ()
+    if suite is not None:
+        plan = _plan(suite, [], [], precision, "cpu", None, None, None, 1)
+        runs, skips = _of_suite(runs, plan, suite), plan.skips
     runs = _newest(_filtered(runs, family=family, task=task, precision=precision))
-    skips = plan.skips if plan is not None else ()
     _show_board(
         runs, skips, axis=axis, rung=rung, baseline=baseline, json=json, as_markdown=markdown, per_task=per_task
     )
 
 
-def _suite_plan(suite: str, precision: str | None) -> Plan:
-    """Plan a suite on both devices: its records may come from either."""
-    from rmobench.harness.plan import join
-
-    cpu = _plan(suite, [], [], precision, "cpu", None, None, None, 1)
-    cuda = _plan(suite, [], [], precision, "cuda", None, None, None, 1)
-    return join([cpu, cuda.without_skips()])
+def _of_suite(runs: DataFrame, plan: Plan, suite: str) -> DataFrame:
+    """Keep what was run on a suite's tasks at its precisions and budgets, other optimizers and devices included."""
+    cells = {(p.trial.task_label, p.trial.precision, p.trial.budget.n_calls) for p in plan.trials}
+    there = zip(runs["task"], runs["precision"], runs["budget_calls"], strict=True)
+    kept: DataFrame = runs[[cell in cells for cell in there]]
+    if kept.empty:
+        raise InputError(f"no records of the suite {suite} at its budget. `rmobench run {suite}` makes them.")
+    return kept
 
 
 def _filtered(runs: DataFrame, *, family: str | None, task: str | None, precision: str | None) -> DataFrame:

@@ -37,7 +37,9 @@ class UnknownNameError(InputError):
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        super().__init__(f"no {kind} named {name!r}.{hint} `rmobench list {kind}s` shows all {len(known)}.")
+        listed = kind in ("task", "optimizer", "suite") and not name.startswith("@")
+        where = f"`rmobench list {kind}s` shows all {len(known)}." if listed else f"There are {', '.join(known)}."
+        super().__init__(f"no {kind} named {name!r}.{hint} {where}")
         self.near = tuple(near)
 
 
@@ -77,5 +79,5 @@ class ContractError(RmobenchError):
     """An optimizer or a task broke the interface."""
 
 
-class Stop(Exception):
-    """Raised by the oracle to end a trial: the budget is spent or the last target is hit."""
+class Stop(BaseException):
+    """Raised by the oracle to end a trial; no Exception, so that no optimizer's `except Exception` swallows it."""

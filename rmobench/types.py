@@ -28,8 +28,9 @@ PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16", "bf16-amp")
 
 AXES = ("step", "n_grad", "time_s")
 
-Value = bool | int | float | str | None
-"""What a selector's parameter can hold."""
+Scalar = bool | int | float | str | None
+Value = Scalar | tuple[Scalar, ...]
+"""What a selector's parameter can hold; tuples are for users' classes, e.g. betas=(0.9,0.99)."""
 
 LADDER = (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
 """Rungs of the relative gap (f - f*) / (f0 - f*)."""
@@ -103,7 +104,7 @@ class Target:
 
     metric: str = "gap"
     rungs: tuple[float, ...] = LADDER
-    headline: float = 1e-4
+    headline: float = 1e-6
     mode: Literal["min", "max"] = "min"
     residual_max: Mapping[str, float] = field(default_factory=lambda: dict(RESIDUAL_MAX))
 
@@ -129,6 +130,7 @@ class TaskSpec:
     budget: Budget = field(default_factory=Budget)
     cheap: bool = True  # judged at every step; False: on the log-spaced schedule
     requires: tuple[str, ...] = ()  # optional packages
+    broken: str | None = None  # a third party's entry point that does not hold: why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +147,9 @@ class OptimizerSpec:
     needs: tuple[str, ...] = ()  # traits that the task must offer
     handles: tuple[str, ...] = ()  # constraints it keeps
     search: Mapping[str, Range] = field(default_factory=dict)
-    upcasts: bool = False  # computes wider than the precision asks, by design
+    upcasts: str | None = None  # widest type it computes in by design whatever the precision: "float32", "float64"
     requires: tuple[str, ...] = ()  # optional packages
+    broken: str | None = None  # a third party's entry point that does not hold: why
     open_hyper: bool = False  # accepts any keyword (a user's class)
 
 

@@ -35,7 +35,7 @@ class _Task:
         from rmobench import load
 
         with tempfile.TemporaryDirectory() as store:
-            command = [sys.executable, "-m", "rmobench", "run", str(SUITE), "--store", store]
+            command = [sys.executable, "-m", "rmobench", "run", str(SUITE), "-j", "1", "--store", store]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             return values(load(store))
 

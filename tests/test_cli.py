@@ -161,9 +161,73 @@ def test_a_trial_that_cannot_be_built_exits_with_2_and_runs_the_rest(tmp_path):
 
 
 def test_compare_exits_with_1_only_when_something_got_worse(tmp_path):
+    quadratic = [w if w != "rosenbrock[dim=2]" else "sphere[dim=3]" for w in RUN]
+    quadratic[quadratic.index("30")] = "300"
+    call(*quadratic, "--store", tmp_path / "a", "--json")
+    call(*quadratic, "--store", tmp_path / "b", "--json")
+    assert program("compare", str(tmp_path / "a"), str(tmp_path / "b")).returncode == 0
+    for path in (tmp_path / "b").rglob("*.json"):  # the same trials, each hit half as many calls later
+        record = json.loads(path.read_bytes())
+        for hit in record["hits"]:
+            hit["point"]["n_grad"] = int(1.5 * hit["point"]["n_grad"])
+        path.write_text(json.dumps(record))
+    worse = program("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (worse.returncode, "Something got worse" in worse.stdout) == (1, True)
+    assert program("compare", str(tmp_path / "b"), str(tmp_path / "a")).returncode == 0
+
+
+def test_compare_refuses_other_budgets(tmp_path):
     call(*RUN, "--store", tmp_path / "a", "--json")
-    call(*RUN, "--store", tmp_path / "b", "--json")
-    assert call("compare", tmp_path / "a", tmp_path / "b").exit_code == 0
+    call(*[w if w != "30" else "40" for w in RUN], "--store", tmp_path / "b", "--json")
+    with pytest.raises(InputError, match="other budgets"):
+        call("compare", tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("optimizers", [["adam", "rmsprop"], ["bfgs", "lbfgs", "adam[lr=0.5]"]])
+def test_one_task_and_several_optimizers_as_json(tmp_path, optimizers):
+    words = [w for name in optimizers for w in ("--optimizer", name)]
+    done = call("run", "--task", "sphere[dim=3]", *words, "--seeds", "2", "--in-process", "--store", tmp_path, "--json")
+    (board,) = json.loads(done.stdout)["boards"]
+    assert {row["optimizer"] for row in board["rows"]} == set(optimizers)
+
+
+def test_a_pair_that_cannot_run_says_why(tmp_path):
+    with pytest.raises(InputError, match=r"nothing to run: muon on sphere.*needs matrix_parameters"):
+        call("run", "--task", "sphere", "--optimizer", "muon", "--store", tmp_path)
+
+
+def test_cuda_without_a_device_is_the_users_mistake(tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(InputError, match="finds no CUDA device"):
+        call(*RUN, "--device", "cuda", "--store", tmp_path)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_store_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        call(*RUN, "--store", tmp_path / "file" / "store")
+
+
+@pytest.mark.parametrize("words", [["--time-limit", "inf"], ["--time-limit", "nan"], ["--time-limit", "0"]])
+def test_numbers_out_of_range_are_refused(tmp_path, words):
+    with pytest.raises(InputError, match="got time_s"):
+        call(*RUN, *words, "--store", tmp_path)
+
+
+def test_the_leaderboard_of_a_suite_takes_ones_own_optimizer_in(tmp_path):
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'description = "x"\n[[runs]]\ntasks = ["sphere"]\noptimizers = ["adam"]\nn_calls = 20\nseeds = 1\n'
+    )
+    call("run", suite, "--optimizer", "rmsprop", "--in-process", "--store", tmp_path / "s", "--json")
+    call("run", suite, "--calls", "10", "--in-process", "--store", tmp_path / "s", "--json")
+    (board,) = json.loads(call("leaderboard", suite, "--store", tmp_path / "s", "--json").stdout)["boards"]
+    assert {row["optimizer"] for row in board["rows"]} == {"adam", "rmsprop"}
+    assert board["n_records"] == 2
 
 
 def test_merge_and_parquet_keep_the_leaderboard(tmp_path):

@@ -65,7 +65,7 @@ def _commit() -> tuple[str | None, float | None]:
     if shown is None:
         return None, None
     commit, date = shown.split()
-    dirty = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    dirty = _git(package, "status", "--porcelain", "--untracked-files=normal", "--", ".")
     return commit + ("-dirty" if dirty else ""), float(date)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watch every storage that torch operations make on the CPU, and every value wider than the precision.
 
-    Inside `asking()` the oracle is at work: its memory counts, but a wide value there is the task's own.
+    Parameters, gradients, state and passing values count, from the end of the set-up on; the task's data do not.
     """
 
     def __init__(self, *, widest: torch.dtype) -> None:
@@ -37,12 +37,14 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.current = self.peak = 0
         self.upcasts: set[str] = set()
         self._itemsize = widest.itemsize
-        self._asking = False
+        self._asking = self._away = False
         self._seen: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operation and look at what came out."""
         out = func(*args, **(kwargs or {}))
+        if self._away:
+            return out
         for value in tree_iter(out):
             if isinstance(value, Tensor):
                 self.hold(value)
@@ -52,15 +54,26 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Mark the oracle's own operations."""
+        """Mark the oracle's own operations: their memory counts, their wide values are the task's."""
         before, self._asking = self._asking, True
         try:
             yield
         finally:
             self._asking = before
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Look away: what the judge does is not part of the trial."""
+        self._away = True
+        try:
+            yield
+        finally:
+            self._away = False
+
     def hold(self, tensor: Tensor) -> None:
         """Count a tensor's storage from now until it is freed."""
+        if tensor.is_meta:
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._seen or storage.nbytes() == 0:
@@ -70,10 +83,6 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = max(self.peak, self.current)
         weakref.finalize(storage, self._free, key, storage.nbytes()).atexit = False
 
-    def reset_peak(self) -> None:
-        """Forget the peak so far, as torch.cuda.reset_peak_memory_stats does."""
-        self.peak = self.current
-
     def _free(self, key: int, n_bytes: int) -> None:
         self._seen.discard(key)
         self.current -= n_bytes
@@ -81,3 +90,36 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _wide(self, value: Tensor) -> bool:
         """A floating value beyond the precision; single numbers (step counts, bias corrections) are no upcast."""
         return value.is_floating_point() and value.dtype.itemsize > self._itemsize and value.numel() > 1
+
+
+class CudaPeak:
+    """The CUDA allocator's peak from the end of the set-up on, the judge's allocations left out."""
+
+    def __init__(self) -> None:
+        self._peak = 0
+        torch.cuda.reset_peak_memory_stats()
+
+    @property
+    def peak(self) -> int:
+        """Most bytes that were allocated at once."""
+        return max(self._peak, torch.cuda.max_memory_allocated())
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Nothing to mark: the allocator does not know who asks."""
+        yield
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Look away: what the judge does is not part of the trial."""
+        self._peak = self.peak
+        try:
+            yield
+        finally:
+            torch.cuda.reset_peak_memory_stats()
+
+
+class NoMeter:
+    """No memory is measured: the timed run on the CPU."""
+
+    asking = aside = staticmethod(nullcontext)

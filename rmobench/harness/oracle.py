@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from rmobench.errors import Stop
+from rmobench.errors import ContractError, Stop
 from rmobench.harness.clock import Clock
 from rmobench.harness.judging import Judge
+from rmobench.harness.memory import NoMeter
 from rmobench.types import Budget, Point, Problem, Status
+
+
+class Meter(Protocol):
+    """Who measures memory is told when the oracle and when the judge are at work."""
+
+    def asking(self) -> AbstractContextManager[object]:
+        """The oracle evaluates the task."""
+        ...
+
+    def aside(self) -> AbstractContextManager[object]:
+        """The judge looks at the model."""
+        ...
+
+
+NO_METER: Meter = NoMeter()
 
 
 class CountingOracle:
@@ -24,6 +41,7 @@ class CountingOracle:
         budget: Budget,
         judge: Judge,
         clock: Clock,
+        meter: Meter = NO_METER,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.n_step = self.n_loss = self.n_grad = self.n_hvp = 0
@@ -31,8 +49,10 @@ class CountingOracle:
         self._budget = budget
         self._judge = judge
         self._clock = clock
+        self._aside = meter.aside
+        self._asking = meter.asking
         self._autocast = autocast
-        self._left = budget.n_calls
+        self._left = self._left_at_tick = budget.n_calls
         self._batch = next(problem.batches)
         self._parameters = tuple(problem.model.parameters())
 
@@ -43,7 +63,7 @@ class CountingOracle:
         problem = self._problem
         for parameter in self._parameters:
             parameter.grad = None
-        with torch.enable_grad():
+        with self._asking(), torch.enable_grad():
             with self._autocast():
                 loss = problem.loss(problem.model, self._batch)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -53,7 +73,7 @@ class CountingOracle:
         """Return the loss [] without gradients."""
         self._spend()
         self.n_loss += 1
-        with torch.no_grad(), self._autocast():
+        with self._asking(), torch.no_grad(), self._autocast():
             return self._problem.loss(self._problem.model, self._batch)
 
     def hvp(self, v: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -62,7 +82,7 @@ class CountingOracle:
         self.n_hvp += 1
         params = self._problem.params
         points = list(params.values())
-        with torch.enable_grad():
+        with self._asking(), torch.enable_grad():
             with self._autocast():
                 loss = self._problem.loss(self._problem.model, self._batch)
             gradients = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)
@@ -72,7 +92,7 @@ class CountingOracle:
 
     def begin(self) -> None:
         """Judge the start, then start the clock."""
-        self._judge(self.point())
+        self._look()
         self._clock.start()
 
     def tick(self) -> None:
@@ -81,18 +101,37 @@ class CountingOracle:
         Between due iterates of an asynchronous device the clock runs on, since stopping it would stall the device.
         """
         self.n_step += 1
-        due = self._judge.due(self.n_step)
+        self._charge_idle()
+        over = self._left <= 0 or self.n_step >= self._budget.n_calls
+        due = over or self._judge.due(self.n_step)
         pause = due or not self._clock.asynchronous
         if pause:
             self._clock.stop()
         if due:
-            self._judge(self.point())
-            self._parameters = tuple(self._problem.model.parameters())  # walking a network's modules is not free
-        if self.n_step >= self._budget.n_calls:
+            self._look()
+        if over:
             raise Stop(Status.budget)
         self._batch = next(self._problem.batches)
         if pause:
             self._clock.start()
+
+    def _look(self) -> None:
+        """Judge the iterate, off the clock and off the memory record."""
+        with self._aside():
+            self._judge(self.point())
+        self._parameters = tuple(self._problem.model.parameters())  # walking a network's modules is not free
+
+    def _charge_idle(self) -> None:
+        """A step that asked nothing pays for one loss; a first step that asks nothing never will ask."""
+        if self._left == self._left_at_tick:
+            if self.n_step == 1:
+                raise ContractError(
+                    "the first step asked the oracle nothing. A torch-style class either calls the closure that step "
+                    "receives, or its step has no parameter `closure` and finds fresh gradients in .grad."
+                )
+            self.n_loss += 1
+            self._left -= 1
+        self._left_at_tick = self._left
 
     def point(self) -> Point:
         """Return the counts and seconds so far, without metrics."""

@@ -143,7 +143,7 @@ def _skips(
 
 
 def _budget(own: Budget, n_calls: int | None, time_s: float | None) -> Budget:
-    return Budget(n_calls=n_calls or own.n_calls, time_s=time_s or own.time_s)
+    return Budget(n_calls=own.n_calls if n_calls is None else n_calls, time_s=own.time_s if time_s is None else time_s)
 
 
 def _shuffled(optimizers: Sequence[ChosenOptimizer], block: str) -> list[ChosenOptimizer]:

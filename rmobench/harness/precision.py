@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
+from threadpoolctl import threadpool_limits
 
 DTYPES = {
     "fp64": torch.float64,
@@ -26,8 +27,20 @@ def autocast(precision: str, device: torch.device) -> Callable[[], AbstractConte
 
 
 def set_backend(precision: str, threads: int) -> None:
-    """Set the process-wide switches that a trial depends on: tf32 on or off, threads of the CPU backend."""
+    """Set the process-wide switches that a trial depends on, whatever an earlier trial left behind.
+
+    Threads are pinned in torch and in every BLAS that is loaded: scipy's solvers use one of their own.
+    """
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_grad_enabled(True)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+    _pin_blas(threads)
+
+
+@lru_cache(maxsize=1)  # looking for the libraries takes milliseconds
+def _pin_blas(threads: int) -> None:
+    threadpool_limits(limits=threads)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from rmobench.errors import SuiteError, UnknownNameError
+from rmobench.errors import InputError, SuiteError, UnknownNameError
 from rmobench.harness.plan import Plan, join, plan
 from rmobench.registry import choose_optimizers, choose_tasks
 from rmobench.types import PRECISIONS
@@ -45,8 +45,10 @@ class Suite:
     runs: tuple[Sweep, ...]
 
 
-def expand(runs: Iterable[Sweep], *, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1) -> Plan:
+def expand(runs: Sequence[Sweep], *, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1) -> Plan:
     """Resolve the selectors of the tables and plan them one after the other."""
+    for run in runs:
+        check(run)
     return join(
         plan(
             [task for text in run.tasks for task in choose_tasks(text)],
@@ -96,11 +98,23 @@ def _checked(path: Path, runs: tuple[Sweep, ...]) -> tuple[Sweep, ...]:
     if not runs:
         raise SuiteError(f"{path}: got no [[runs]], expected at least one.")
     for run in runs:
-        check_precisions(run.precisions)
-        for name, value in (("seeds", run.seeds), ("n_calls", run.n_calls), ("time_s", run.time_s)):
-            if value is not None and value <= 0:
-                raise SuiteError(f"{path}: got {name} = {value}, expected a positive number.")
+        try:
+            check(run)
+        except InputError as error:
+            raise SuiteError(f"{path}: {error}") from None
     return runs
+
+
+def check(run: Sweep) -> None:
+    """Raise InputError for an empty list, a number out of range, or a precision that does not exist."""
+    for name in ("tasks", "optimizers", "precisions"):
+        if not getattr(run, name):
+            raise InputError(f"got no {name}, expected at least one.")
+    for name, most in (("seeds", 10**6), ("n_calls", 10**12), ("time_s", 10**9)):
+        value = getattr(run, name)
+        if value is not None and not 0 < value <= most:
+            raise InputError(f"got {name} = {value}, expected a positive number of at most {most}.")
+    check_precisions(run.precisions)
 
 
 def check_precisions(precisions: tuple[str, ...]) -> None:

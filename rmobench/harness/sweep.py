@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -10,22 +11,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures import TimeoutError as WorkerHung
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any
+from multiprocessing import forkserver
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
+from rmobench.errors import InputError
 from rmobench.harness.environment import environment
 from rmobench.harness.plan import Planned, Refusal
 from rmobench.types import Record, Status
 
 Save = Callable[[Record], object]
-AHEAD = 4
-"""Trials handed to the pool per worker beyond the one in flight."""
 
 
 def sweep(
@@ -49,20 +50,30 @@ def sweep(
     if in_process:
         yield from (work(p, save=save, jobs=1) for p in planned)
         return
+    memory_bytes = memory_bytes or psutil.virtual_memory().available // jobs
     on_cuda = any(p.trial.device == "cuda" for p in planned)
-    pool = ProcessPool(
-        max_workers=jobs,
-        max_tasks=1 if on_cuda else 0,  # a fresh process per CUDA trial: the allocator's peak starts at nothing
-        context=_context(),
-        initializer=_enter_worker,
-        initargs=(None if on_cuda else memory_bytes or psutil.virtual_memory().available // jobs, tuple(sys.path)),
-    )
+    context = _context()
+    pools = {
+        alone: ProcessPool(
+            max_workers=jobs,
+            max_tasks=1 if alone else 0,
+            context=context,
+            initializer=_enter_worker,
+            initargs=(None if on_cuda else memory_bytes, tuple(sys.path)),
+        )
+        for alone in {_alone(p) for p in planned}
+    }
     try:
-        yield from _run(pool, planned, partial(work, save=save, jobs=jobs), save, jobs)
-        pool.close()  # type: ignore[no-untyped-call]
+        yield from _run(pools, planned, partial(_work_guarded, save=save, jobs=jobs), save, jobs)
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        for pool in pools.values():
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+
+
+def _alone(planned: Planned) -> bool:
+    """Whether a trial gets a fresh process: CUDA, whose allocator's peak starts at nothing, and code we do not know."""
+    return planned.trial.device == "cuda" or planned.optimizer.family == "user"
 
 
 def work(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
@@ -75,19 +86,38 @@ def work(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
     return outcome
 
 
+def _work_guarded(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
+    """Work in a worker: the alarm ends it even if the driver is gone and measured code never lets go."""
+    signal.alarm(math.ceil(hard_limit_s(planned)) + 30)
+    try:
+        return work(planned, save=save, jobs=jobs)
+    except KeyboardInterrupt:  # workers do not hear Ctrl-C: measured code raised it
+        record = _lost(planned, Status.failed, "KeyboardInterrupt", time.time(), jobs)
+        save(record)
+        return record
+    finally:
+        signal.alarm(0)
+
+
 def hard_limit_s(planned: Planned) -> float:
     """Return the seconds after which a worker is taken for hung; rehearsal, set-up and judging have room in it."""
     return 2.0 * planned.trial.budget.time_s + 10.0
 
 
 def _run(
-    pool: ProcessPool, planned: Sequence[Planned], run: Callable[[Planned], Any], save: Save, jobs: int
+    pools: Mapping[bool, ProcessPool],
+    planned: Sequence[Planned],
+    run: Callable[[Planned], Record | Refusal],
+    save: Save,
+    jobs: int,
 ) -> Generator[Record | Refusal, None, None]:
+    """Keep `jobs` trials in flight, in their order, whichever pool they belong to."""
     waiting = iter(planned)
     flying: dict[Future[Record | Refusal], tuple[Planned, float]] = {}
     while True:
-        while len(flying) < jobs * (1 + AHEAD) and (nxt := next(waiting, None)) is not None:
-            flying[pool.schedule(run, args=(nxt,), timeout=hard_limit_s(nxt))] = (nxt, time.time())
+        while len(flying) < jobs and (nxt := next(waiting, None)) is not None:
+            future: Future[Record | Refusal] = pools[_alone(nxt)].schedule(run, args=(nxt,), timeout=hard_limit_s(nxt))
+            flying[future] = (nxt, time.time())
         if not flying:
             return
         done, _ = wait(flying, return_when=FIRST_COMPLETED)
@@ -98,45 +128,70 @@ def _run(
 def _outcome(
     future: Future[Record | Refusal], planned: Planned, started_at: float, *, save: Save, jobs: int
 ) -> Record | Refusal:
-    """Return the worker's outcome, or write the record of a trial whose worker was lost."""
+    """Return the worker's outcome, or write the record of a trial whose worker was lost.
+
+    Raises:
+        InputError: The store cannot be written.
+        BrokenProcessPool: No worker can be started; that is nobody's record.
+    """
     try:
-        outcome: Record | Refusal = future.result()
-        return outcome
+        return future.result()
     except WorkerHung:
         status, error = Status.timeout, f"no answer within {hard_limit_s(planned):.0f} s; the worker was replaced"
     except ProcessExpired as expired:
         status, error = Status.killed, f"the worker died with exit code {expired.exitcode}"
+    except (InputError, BrokenProcessPool, CancelledError):
+        raise
     except Exception as broken:
         status, error = Status.failed, f"the outcome could not be handed over: {type(broken).__name__}: {broken}"
+    record = _lost(planned, status, error, started_at, jobs)
+    save(record)
+    return record
+
+
+def _lost(planned: Planned, status: Status, error: str, started_at: float, jobs: int) -> Record:
+    """Describe a trial that left nothing but its end."""
     trial = planned.trial
-    record = Record(
+    return Record(
         id=trial.id,
         trial=trial,
         family=planned.task.family,
         target=planned.task.target,
         status=status,
         error=error,
-        environment=environment(threads=trial.threads, jobs=jobs),
+        environment=environment(device=trial.device, threads=trial.threads, jobs=jobs),
         started_at=started_at,
     )
-    save(record)
-    return record
 
 
 def _context() -> multiprocessing.context.BaseContext:
     """Fork workers from a clean server that has torch imported: a worker is replaced in milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["rmobench.harness.trial"])
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"  # the server must not import what happens to lie in the current folder
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
     return context
 
 
 def _enter_worker(memory_bytes: int | None, path: tuple[str, ...]) -> None:
-    """Prepare a worker: Ctrl-C is the driver's business, memory has a bound, and no worker outlives the driver."""
+    """Prepare a worker: Ctrl-C is the driver's business, memory has a bound, and no worker outlives the driver.
+
+    What measured code prints goes to the standard error: the standard output is the driver's.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)
     sys.path[:] = path
-    if memory_bytes is not None:
+    if memory_bytes is not None:  # CUDA maps far more than it uses
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, hard))
+        bound = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
     threading.Thread(target=_leave_with_driver, daemon=True).start()
 
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
+import numpy as np
 import torch
 
 from rmobench.errors import InputError, MissingDependencyError, Stop
 from rmobench.harness.clock import Clock
 from rmobench.harness.environment import environment
 from rmobench.harness.judging import Judge
-from rmobench.harness.memory import StorageTracker, bytes_of
+from rmobench.harness.memory import CudaPeak, NoMeter, StorageTracker, bytes_of
 from rmobench.harness.oracle import CountingOracle
 from rmobench.harness.plan import Planned, Refusal
 from rmobench.harness.precision import DTYPES, autocast, set_backend
 from rmobench.registry import load
 from rmobench.types import Budget, Optimizer, Point, Problem, Record, Status, Trial
+
+FAULTS = (Exception, SystemExit)
+"""What measured code may raise without ending more than its trial; Ctrl-C is the user's and goes through."""
 
 REHEARSAL = {True: 25, False: 3}
 """Calls of the untimed rehearsal on cheap and on dear tasks: enough for the state to reach its full size."""
@@ -32,7 +38,7 @@ OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate
 
 
 @dataclass(slots=True)
-class Ending:
+class Finish:
     """How the driver's loop ended."""
 
     status: Status
@@ -48,6 +54,7 @@ class Run:
     oracle: CountingOracle
     judge: Judge
     clock: Clock
+    meter: StorageTracker | CudaPeak | NoMeter
 
 
 def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
@@ -64,14 +71,17 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
     started_at = time.time()
     device = torch.device(trial.device)
     set_backend(trial.precision, trial.threads)
-    facts: dict[str, object] = {}
+    facts: dict[str, Any] = {}
     try:
-        facts |= _rehearse(planned, device)
+        facts |= (rehearsed := _rehearse(planned, device))
         facts |= _measure(planned, device)
+        if device.type == "cpu" and rehearsed.keys() >= {"peak_bytes", "state_bytes"}:
+            grown = int(facts["state_bytes"]) - int(rehearsed["state_bytes"])  # since the rehearsal ended
+            facts["peak_bytes"] = int(rehearsed["peak_bytes"]) + max(0, grown)
     except InputError as error:
         fatal = not isinstance(error, MissingDependencyError)
         return Refusal(planned=planned, reason=str(error), wrong_input=fatal)
-    except Exception as error:
+    except FAULTS as error:
         ending = classify(error)
         facts |= {"status": ending.status, "error": ending.error}
     return Record(
@@ -81,11 +91,11 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
         target=planned.task.target,
         environment=environment(device=trial.device, threads=trial.threads, jobs=jobs),
         started_at=started_at,
-        **facts,  # type: ignore[arg-type]
+        **facts,
     )
 
 
-def drive(optimizer: Optimizer, oracle: CountingOracle) -> Ending:
+def drive(optimizer: Optimizer, oracle: CountingOracle) -> Finish:
     """Step and tick until the oracle stops the trial or the solver ends by itself.
 
     A solver that owns its loop ticks by itself and returns a message when it ends of its own accord.
@@ -95,36 +105,33 @@ def drive(optimizer: Optimizer, oracle: CountingOracle) -> Ending:
         while True:
             message = step(oracle)
             if isinstance(message, str):
-                return Ending(Status.stopped, message)
+                return Finish(Status.stopped, message)
             tick()
     except Stop as stop:
-        return Ending(*stop.args)
-    except Exception as error:
+        return Finish(*stop.args)
+    except FAULTS as error:
         return classify(error)
 
 
-def classify(error: Exception) -> Ending:
+def classify(error: BaseException) -> Finish:
     """Name an exception by the status it stands for."""
     message = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or OUT_OF_MEMORY.search(message):
-        return Ending(Status.oom, message)
+        return Finish(Status.oom, message)
     if NO_SUCH_KERNEL.search(message):
-        return Ending(Status.unsupported_dtype, message)
-    return Ending(Status.failed, message)
+        return Finish(Status.unsupported_dtype, message)
+    return Finish(Status.failed, message)
 
 
-def _measure(planned: Planned, device: torch.device) -> dict[str, object]:
+def _measure(planned: Planned, device: torch.device) -> dict[str, Any]:
     """Run the trial for the record: timed, judged, and on CUDA with the allocator's peak."""
     began = perf_counter()
     run = _set_up(planned, device, planned.trial.budget)
     setup_s = perf_counter() - began
-    on_cuda = device.type == "cuda"
-    if on_cuda:
-        torch.cuda.reset_peak_memory_stats()
     ending = _run(run)
     if ending.status in (Status.budget, Status.stopped) and run.judge.infeasible:
-        ending = Ending(Status.infeasible, f"the residual is {run.judge.residual} at the end")
-    facts: dict[str, object] = {
+        ending = Finish(Status.infeasible, f"the residual is {run.judge.residual} at the end")
+    facts: dict[str, Any] = {
         "status": ending.status,
         "error": ending.error,
         "trace": run.judge.trace,
@@ -137,51 +144,55 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, object]:
         "state_bytes": bytes_of(run.optimizer.state()),
         "model_bytes": bytes_of(run.optimizer.weights()),
     }
-    if on_cuda:
-        facts["peak_bytes"] = torch.cuda.max_memory_allocated()
+    if isinstance(run.meter, CudaPeak):
+        facts["peak_bytes"] = run.meter.peak
     run.optimizer.close()
     return facts
 
 
-def _rehearse(planned: Planned, device: torch.device) -> dict[str, object]:
+def _rehearse(planned: Planned, device: torch.device) -> dict[str, Any]:
     """Build and step twice off the record: first to load kernels and compile, then on the CPU to track memory.
 
     What goes wrong here goes wrong again in the measured run and is recorded there; wrong input is raised.
     """
-    facts: dict[str, object] = {}
-    budget = Budget(n_calls=REHEARSAL[planned.task.cheap], time_s=planned.trial.budget.time_s)
+    facts: dict[str, Any] = {}
+    budget = Budget(n_calls=REHEARSAL[planned.task.cheap], time_s=planned.trial.budget.time_s / 4.0)
     began = perf_counter()
     try:
-        run = _set_up(planned, device, Budget(n_calls=2, time_s=budget.time_s))
+        run = _set_up(planned, device, budget if device.type == "cuda" else replace(budget, n_calls=2))
         _run(run)
         run.optimizer.close()
         facts["compile_s"] = perf_counter() - began
         del run
-        if device.type == "cpu":
-            facts |= _track(planned, device, budget)
+        facts |= _track(planned, device, budget)
     except InputError:
         raise
-    except Exception:
+    except FAULTS:
         return facts  # the measured run will say it
     return facts
 
 
-def _track(planned: Planned, device: torch.device, budget: Budget) -> dict[str, object]:
+def _track(planned: Planned, device: torch.device, budget: Budget) -> dict[str, Any]:
     """Step for a while with every storage tracked; far slower, so never timed."""
     tracker = StorageTracker(widest=DTYPES[planned.trial.precision])
+    run = _set_up(planned, device, budget, tracker)
+    for tensor in (*run.problem.params.values(), *run.optimizer.state()):
+        tracker.hold(tensor)
     with tracker:
-        run = _set_up(planned, device, budget, tracker)
-        for parameter in run.problem.params.values():
-            tracker.hold(parameter)
-        tracker.reset_peak()
-        tracker.upcasts.clear()
         _run(run)
+    kept = bytes_of(run.optimizer.state())
     unseen = sum(t.numel() * t.element_size() for t in run.optimizer.state() if t.is_meta)
     run.optimizer.close()
-    seen = sorted(tracker.upcasts)
-    parts = ["declared"] if planned.optimizer.upcasts and planned.trial.precision != "fp64" else []
-    parts += [", ".join(seen[:4]) + (f" and {len(seen) - 4} more" if len(seen) > 4 else "")] if seen else []
-    return {"peak_bytes": tracker.peak + unseen, "upcast": ": ".join(parts) or None}
+    return {"peak_bytes": tracker.peak + unseen, "state_bytes": kept, "upcast": _upcast(planned, tracker.upcasts)}
+
+
+def _upcast(planned: Planned, seen: set[str]) -> str | None:
+    """Say what the optimizer declares and what was seen to be wider than the precision."""
+    declared, width = planned.optimizer.upcasts, DTYPES[planned.trial.precision].itemsize
+    parts = [f"declares {declared}"] if declared and getattr(torch, declared).itemsize > width else []
+    names = sorted(seen)
+    parts += [", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")] if names else []
+    return ": ".join(parts) or None
 
 
 def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: StorageTracker | None = None) -> Run:
@@ -198,45 +209,18 @@ def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: Sto
         evaluating=optimizer.evaluating,
     )
     clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)
+    meter: StorageTracker | CudaPeak | NoMeter = tracker or (CudaPeak() if device.type == "cuda" else NoMeter())
     context = autocast(trial.precision, device)
-    kind = CountingOracle if tracker is None else _watched(tracker)
-    oracle = kind(problem, budget=budget, judge=judge, clock=clock, autocast=context)
-    return Run(problem, optimizer, oracle, judge, clock)
+    oracle = CountingOracle(problem, budget=budget, judge=judge, clock=clock, meter=meter, autocast=context)
+    return Run(problem, optimizer, oracle, judge, clock, meter)
 
 
-def _watched(tracker: StorageTracker) -> type[CountingOracle]:
-    """Make an oracle whose own operations the tracker tells from the optimizer's."""
-
-    class WatchedOracle(CountingOracle):
-        def begin(self) -> None:
-            with tracker.asking():
-                super().begin()
-
-        def __call__(self) -> torch.Tensor:
-            with tracker.asking():
-                return super().__call__()
-
-        def loss(self) -> torch.Tensor:
-            with tracker.asking():
-                return super().loss()
-
-        def hvp(self, v):  # type: ignore[no-untyped-def]
-            with tracker.asking():
-                return super().hvp(v)
-
-        def tick(self) -> None:
-            with tracker.asking():
-                super().tick()
-
-    return WatchedOracle
-
-
-def _run(run: Run) -> Ending:
+def _run(run: Run) -> Finish:
     """Judge the start, then drive with the clock running."""
     try:
         run.oracle.begin()
     except Stop as stop:
-        return Ending(*stop.args)
+        return Finish(*stop.args)
     ending = drive(run.optimizer, run.oracle)
     run.clock.stop()
     return ending
@@ -257,6 +241,8 @@ def _spent(run: Run) -> Point:
 
 
 def _seed_globally(trial: Trial) -> None:
-    """Seed torch's global stream for optimizers that are not ours and draw from it; nothing of ours does."""
+    """Seed the global streams for optimizers that are not ours and draw from them; nothing of ours does."""
     digest = hashlib.sha256(f"optimizer/{trial.seed}".encode()).digest()
     torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    random.seed(digest)
+    np.random.seed(int.from_bytes(digest[:4], "little"))

@@ -23,7 +23,7 @@ def optimizer(
     needs: tuple[str, ...] = (),
     handles: tuple[str, ...] = (),
     search: Mapping[str, Range] | None = None,
-    upcasts: bool = False,
+    upcasts: str | None = None,
     requires: tuple[str, ...] = (),
 ) -> Callable[[Build], Build]:
     """Register `build(problem, *, hyper=default, ...) -> Optimizer` under its own name.
@@ -35,7 +35,7 @@ def optimizer(
         needs: Traits that a task must offer.
         handles: Constraints (names of manifolds) that its iterates keep.
         search: Task-agnostic hyperparameter ranges for tuning.
-        upcasts: Computes wider than the storage precision, by design.
+        upcasts: Widest type that it computes in by design, whatever the precision: "float32" or "float64".
         requires: Optional packages, by import name.
     """
     return lambda build: build

@@ -17,8 +17,10 @@ def why_not(optimizer: OptimizerSpec, task: TaskSpec, precision: str = "fp64", d
         device: "cpu" or "cuda".
     """
     for spec in (optimizer, task):
+        if spec.broken is not None:
+            return spec.broken
         if missing := [p for p in spec.requires if importlib.util.find_spec(p) is None]:
-            return f"{spec.name} needs the package {', '.join(missing)}, which is not installed"
+            return f"needs the package {', '.join(missing)}, which is not installed"
     if missing := [t for t in optimizer.needs if t not in task.offers]:
         return f"the optimizer needs {', '.join(missing)}, which the task does not offer"
     if task.constraint is not None and task.constraint not in optimizer.handles:

@@ -46,7 +46,10 @@ def _specs(kind: str) -> list[OptimizerSpec | TaskSpec]:
                 raise RegistrationError(f"{path}: the name {spec.name!r} is taken by {found[spec.name].location}.")
             found[spec.name] = spec
     for point in entry_points(group=f"rmobench.{ROOM[kind]}"):
-        spec = _from_entry_point(point, kind)
+        try:
+            spec = _from_entry_point(point, kind)
+        except (RegistrationError, ImportError, OSError, SyntaxError) as error:
+            spec = _broken(point, kind, f"{type(error).__name__}: {error}")
         found.setdefault(spec.name, spec)
     return list(found.values())
 
@@ -126,6 +129,18 @@ def _from_entry_point(point: EntryPoint, kind: str) -> OptimizerSpec | TaskSpec:
             f"entry point {point.name} = {point.value}: expected {point.attr!r} under @{kind} in {point.module}."
         )
     return spec
+
+
+def _broken(point: EntryPoint, kind: str, reason: str) -> OptimizerSpec | TaskSpec:
+    """Stand for a third party's name that cannot be read: it is listed with its reason, and all others work."""
+    said: dict[str, Any] = {
+        "name": point.name,
+        "family": "broken",
+        "source": point.value,
+        "location": point.value,
+        "broken": reason,
+    }
+    return OptimizerSpec(**said) if kind == "optimizer" else TaskSpec(**said)
 
 
 def source_of(module: str) -> Path | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from rmobench.errors import InputError, SelectorError, UnknownNameError
@@ -51,10 +53,10 @@ def parse_selector(text: str) -> tuple[str, dict[str, Value]]:
 
 
 def _split(params: str, text: str) -> list[str]:
-    """Split at the commas outside quotes."""
-    parts = re.findall(r"""(?:[^,'"]|'[^']*'|"[^"]*")+|,""", params)
+    """Split at the commas outside quotes and parentheses."""
+    parts = re.findall(r"""(?:[^,'"()]|'[^']*'|"[^"]*"|\([^()]*\))+|,""", params)
     if "".join(parts) != params:
-        raise SelectorError(f"got {text!r}: a quote is not closed.")
+        raise SelectorError(f"got {text!r}: a quote or a parenthesis is not closed.")
     return [part for part in parts if part != "," and part.strip()]
 
 
@@ -70,9 +72,18 @@ def _pair(part: str, text: str) -> tuple[str, Value]:
         raise SelectorError(
             f"got {value!r} for {key} in {text!r}, expected a number, a word, True, False or None."
         ) from None
-    if not isinstance(literal, bool | int | float | str | None):
-        raise SelectorError(f"got {value!r} for {key} in {text!r}, expected a single value.")
+    if not all(_storable(item) for item in (literal if isinstance(literal, tuple) else (literal,))):
+        raise SelectorError(
+            f"got {value!r} for {key} in {text!r}, expected finite numbers, words, True, False or None."
+        )
     return key, literal
+
+
+def _storable(item: object) -> bool:
+    """Whether a value survives JSON: finite, and an int of at most 64 bits."""
+    if isinstance(item, bool | str | None):
+        return True
+    return (isinstance(item, int) and abs(item) < 2**63) or (isinstance(item, float) and math.isfinite(item))
 
 
 def choose_tasks(text: str) -> list[ChosenTask]:
@@ -119,7 +130,7 @@ def _group(name: str, params: Mapping[str, Value], kind: str, known: Mapping[str
         raise SelectorError(f"got parameters after {name!r}; a group takes none.")
     chosen = [s for s in known.values() if name in ("*", f"@{s.family}")]
     if not chosen:
-        raise UnknownNameError(kind, name, {f"@{s.family}" for s in known.values()})
+        raise UnknownNameError("family", name, {f"@{s.family}" for s in known.values()})
     return chosen
 
 
@@ -154,7 +165,16 @@ def _from_class(target: str, params: Mapping[str, Value]) -> ChosenOptimizer:
         source=module,
         location=ADAPTER,
         summary=f"{attribute} of {module}, as it is.",
-        version=hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.suffix == ".py" else 1,
+        version=_hash_of(path),
         open_hyper=True,
     )
     return ChosenOptimizer(spec=spec, hyper={"target": target, **params}, label=selector(target, params))
+
+
+def _hash_of(path: Path) -> str:
+    """Hash a module's source; of a package, every file of its folder. What it imports from elsewhere is not seen."""
+    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

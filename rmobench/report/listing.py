@@ -14,7 +14,9 @@ COLUMNS = ("name", "family", "constraint", "needs", "offers", "args", "defaults"
 def listing(rows: Sequence[Mapping[str, object]]) -> Table:
     """Lay rows out, one line each where they fit; a column without content is left out."""
     columns = [c for c in COLUMNS if any(row.get(c) for row in rows)]
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     return table

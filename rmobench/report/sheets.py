@@ -172,8 +172,9 @@ def footnote(board: Leaderboard) -> tuple[str, ...]:
         "Score: area under the performance profile (ERT / best ERT) up to a factor of 4, over all tasks of the board; "
         "a task that an optimizer does not fit counts as unsolved. Success and ECDF: over the tasks attempted.",
         "ERT: cost of all trials / number of hits; a trial without a hit pays its whole budget, whatever ended it.",
-        "[low, high]: 95 % intervals (Wilson, bootstrap over seeds or tasks); = overlaps the row above; "
-        f"p: Wilcoxon on (task, seed) pairs against {board.baseline}, Holm.",
+        "[low, high]: 95 % intervals (Wilson, bootstrap over seeds or tasks; too narrow for few seeds); = overlaps the "
+        f"row above; p: Wilcoxon on (task, seed) pairs against {board.baseline}, Holm; optimistic, as the seeds of a "
+        "task are alike.",
     )
 
 

@@ -20,11 +20,12 @@ class Track:
 
 
 TRACKS: Mapping[str, Track] = {
+    "steps": Track(unit="iterations"),
     "calls": Track(unit="calls"),
     "failure_rate": Track(unit="share of seeds", over_seeds="mean"),
     "final_gap": Track(unit="relative gap"),
     "state_bytes": Track(unit="bytes"),
-    "seconds_per_call": Track(unit="seconds"),
+    "seconds_per_step": Track(unit="seconds"),
 }
 
 CELL = ("task", "optimizer", "precision", "budget")
@@ -39,12 +40,13 @@ def benchmark_name(task: str) -> str:
 def samples(runs: pd.DataFrame) -> pd.DataFrame:
     """Compute the tracked numbers of each trial.
 
+    steps             iterations to the headline rung; a trial that misses it counts twice its budget
     calls             oracle calls to the headline rung; a trial that misses it counts twice its budget
     failure_rate      1 if it misses the headline rung, else 0
     final_gap         relative gap at the end, at least the hardest rung, below which nothing is measured; 1, the gap
                       of the start, where it is not finite; NaN for tasks with another metric
     state_bytes       what the optimizer keeps between steps
-    seconds_per_call  timed seconds / oracle calls
+    seconds_per_step  timed seconds / iterations
 
     Args:
         runs: One row per record.
@@ -58,7 +60,7 @@ def samples(runs: pd.DataFrame) -> pd.DataFrame:
     from rmobench.statistics.hits import at_rung, costs, in_order, seconds_per
 
     runs = in_order(runs)
-    headline = at_rung(costs(runs, axis="n_grad"), None)
+    headline, steps = (at_rung(costs(runs, axis=axis), None) for axis in ("n_grad", "step"))
     hardest = np.array([min(rungs) for rungs in runs["rungs"]])
     gap = pd.to_numeric(runs["final"]).fillna(1.0).clip(lower=hardest)
     table = runs[["task", "optimizer", "precision"]].astype(str)
@@ -66,11 +68,12 @@ def samples(runs: pd.DataFrame) -> pd.DataFrame:
         budget=runs["budget_calls"],
         seed=runs["seed"],
         id=runs["id"],
+        steps=np.where(steps["hit"], steps["cost"], 2.0 * steps["charge"]),
         calls=np.where(headline["hit"], headline["cost"], 2.0 * headline["charge"]),
         failure_rate=np.where(headline["hit"], 0.0, 1.0),
         final_gap=gap.where(runs["metric"] == "gap"),
         state_bytes=pd.to_numeric(runs["state_bytes"]).astype(float),
-        seconds_per_call=seconds_per(runs, "n_calls"),
+        seconds_per_step=seconds_per(runs, "step"),
     )
 
 

@@ -72,10 +72,11 @@ def compare(runs_a: pd.DataFrame, runs_b: pd.DataFrame, *, tolerance: float = 0.
         Every entry of either store, the worst first.
 
     Raises:
-        InputError: A store has no records, or the tolerance is negative.
+        InputError: A store has no records, the budgets differ, or the tolerance is negative.
     """
     if tolerance < 0.0:
         raise InputError(f"got tolerance {tolerance!r}, expected a fraction of at least 0, such as 0.05.")
+    _check_budgets(runs_a, runs_b)
     rungs, memory = _paired_rungs(runs_a, runs_b), _paired_medians(runs_a, runs_b).to_dict("index")
     changes: dict[_Key, Change] = {}
     for key, rows in groupby(rungs.to_dict("records"), key=itemgetter(*PAIR)):
@@ -88,6 +89,20 @@ def compare(runs_a: pd.DataFrame, runs_b: pd.DataFrame, *, tolerance: float = 0.
         changes[key] = Change(**_named(key), verdict=Verdict.new, why=("not in A",))
     worst_first = list(Verdict)
     return tuple(changes[key] for key in sorted(changes, key=lambda k: (worst_first.index(changes[k].verdict), k)))
+
+
+def _check_budgets(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> None:
+    """Refuse to compare trials of different budgets: a miss costs its budget."""
+    named = (("a", runs_a), ("b", runs_b))
+    budgets = [r.groupby([*PAIR, "seed"], observed=True)["budget_calls"].max().rename(n) for n, r in named]
+    both = pd.concat(budgets, axis=1, join="inner")
+    other = both[both["a"] != both["b"]].reset_index()
+    if not other.empty:
+        first = other.iloc[0]
+        raise InputError(
+            f"{len(other)} trials have other budgets in B than in A, e.g. {first['optimizer']} on {first['task']}: "
+            f"{first['b']} calls against {first['a']}. Run both stores with the same --calls."
+        )
 
 
 _Key = tuple[str, str, str]  # precision, task, optimizer

@@ -13,7 +13,7 @@ from rmobench.types import Status
 EXPECTED = (Status.solved.value, Status.budget.value)
 """Endings that need no explanation."""
 
-PLACE = ["machine", "env_device", "threads", "torch"]
+PLACE = ["machine", "env_device", "threads", "jobs", "torch"]
 """Times are comparable only where these and the precision are equal."""
 
 BYTES = ["model_bytes", "state_bytes", "peak_bytes"]
@@ -70,9 +70,12 @@ def environments(runs: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(_words(*place) for place in places.itertuples(index=False, name=None)))
 
 
-def _words(machine: str | None, device: str | None, threads: float | None, torch: str | None) -> str:
+def _words(
+    machine: str | None, device: str | None, threads: float | None, jobs: float | None, torch: str | None
+) -> str:
     if machine is None:
         return "an unknown machine"
     where = machine if device in (machine, None) else f"{machine}, {device}"
     n = "" if threads is None else f", {threads:.0f} thread{'' if threads == 1 else 's'}"
-    return f"{where}{n}, torch {torch}"
+    beside = "" if jobs in (None, 1) else f", {jobs:.0f} trials at once"
+    return f"{where}{n}{beside}, torch {torch}"

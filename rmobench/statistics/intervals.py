@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +50,13 @@ def success_rate(n_hits: int, n_trials: int) -> Interval:
     return Interval(value=n_hits / n_trials, low=float(low), high=float(high))
 
 
+@cache
 def weights(n: int) -> Array:
-    """Draw how often each of n members appears in each resample: multinomial [n, N_RESAMPLES]."""
+    """Draw how often each of n members appears in each resample: multinomial [n, N_RESAMPLES], read-only."""
     drawn = np.random.default_rng(SEED).multinomial(n, np.full(n, 1.0 / n), size=N_RESAMPLES)
-    return np.ascontiguousarray(drawn.T, dtype=np.float64)
+    table = np.ascontiguousarray(drawn.T, dtype=np.float64)
+    table.flags.writeable = False
+    return table
 
 
 def percentiles(value: Array, resamples: Callable[[slice], Array]) -> tuple[Array, Array]:

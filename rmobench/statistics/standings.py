@@ -88,4 +88,4 @@ def _ranked(places: list[Standing]) -> list[Standing]:
 
 def overlap(a: Interval, b: Interval) -> bool:
     """Say whether two intervals share a point."""
-    return a.low <= b.high and b.low <= a.high
+    return bool(a.low <= b.high and b.low <= a.high)

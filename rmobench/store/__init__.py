@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         records,
         statuses,
     )
-    from rmobench.store.record_files import read, write
+    from rmobench.store.record_files import prepare, read, write
     from rmobench.store.table import load
 
 __all__ = [
@@ -28,13 +28,14 @@ __all__ = [
     "export_parquet",
     "load",
     "merge",
+    "prepare",
     "read",
     "records",
     "statuses",
     "write",
 ]
 
-_FILE = {"load": "table", "read": "record_files", "write": "record_files"}
+_FILE = {"load": "table", "prepare": "record_files", "read": "record_files", "write": "record_files"}
 
 
 def __getattr__(name: str) -> Any:

@@ -53,10 +53,28 @@ def write(store: Path, record: Record) -> Path:
         The record's file.
     """
     path = path_of(store, record.id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_leftovers(path.parent)
-    write_whole(path, msgspec.json.encode(_printable(record)))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_leftovers(path.parent)
+        write_whole(path, msgspec.json.encode(_printable(record)))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}. --store takes another.") from error
     return path
+
+
+def prepare(store: Path) -> None:
+    """Make the store's folder and try to write into it, before anything is measured.
+
+    Raises:
+        StoreError: It cannot be made or written.
+    """
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        probe = unfinished_name(store / "probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(f"{store}: cannot be written: {error.strerror or error}. --store takes another.") from error
 
 
 def _printable(record: Record) -> Record:

@@ -66,11 +66,33 @@ class Overflows(Misbehaving):
         p.data *= 100.0
 
 
+class Exits(Misbehaving):
+    def misbehave(self, p):
+        raise SystemExit(3)
+
+
+class Interrupts(Misbehaving):
+    def misbehave(self, p):
+        raise KeyboardInterrupt
+
+
+class LeavesAMess(Misbehaving):
+    """Changes what is global in its process, and prints."""
+
+    def misbehave(self, p):
+        print("a mess")
+        torch.set_default_device("meta")
+        torch.set_default_dtype(torch.float16)
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(2)
+
+
 class Quiet(torch.optim.Optimizer):
-    """Never asks anything: the budget must end it all the same."""
+    """Never asks anything, and moves all the same."""
 
     def __init__(self, params):
         super().__init__(params, {})
 
-    def step(self):
-        return None
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            p.data += 0.1 * (1.0 - p.data)

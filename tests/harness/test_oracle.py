@@ -85,10 +85,52 @@ def test_it_stops_exactly_at_the_budget(ask):
     assert oracle.n_loss + oracle.n_grad == 3
 
 
-def test_an_optimizer_that_never_asks_is_ended_by_its_steps():
+def test_an_optimizer_that_never_asks_breaks_the_interface():
+    """Else it would reach the target at no cost."""
     oracle, _, _ = build(n_calls=7)
-    assert drive(Optimizer(lambda oracle: None), oracle).status == Status.budget
-    assert oracle.n_step == 7
+    ending = drive(Optimizer(lambda oracle: None), oracle)
+    assert (ending.status, oracle.n_step) == (Status.failed, 1)
+    assert "asked the oracle nothing" in ending.error
+
+
+def test_a_step_that_asks_nothing_pays_for_a_loss():
+    oracle, _, _ = build(n_calls=7)
+    ending = drive(Optimizer(lambda oracle: oracle() if oracle.n_step == 0 else None), oracle)
+    assert (ending.status, oracle.n_step) == (Status.budget, 7)
+    assert (oracle.n_grad, oracle.n_loss) == (1, 6)
+
+
+def test_the_last_iterate_is_judged_whatever_the_schedule():
+    oracle, _, seat = build(n_calls=101, every_step=False)
+    oracle.begin()
+    drive(Optimizer(lambda oracle: oracle()), oracle)
+    assert seat.last.step == oracle.n_step == 101
+
+
+def test_an_asynchronous_device_is_synchronised_at_the_edges_of_timed_segments_only():
+    """Two edges a segment; between judged steps the clock runs on."""
+    calls = []
+    oracle, _, _ = build(n_calls=101, every_step=False)
+    oracle._clock = Clock(lambda: calls.append(oracle.n_step))
+    oracle.begin()
+    drive(Optimizer(lambda oracle: oracle()), oracle)
+    judged = [p for p in range(1, 102) if p in calls]
+    assert calls[0] == 0, "before the first start"
+    assert 30 < len(judged) < 101
+    assert all(calls.count(step) == 2 for step in judged[:-1])
+
+
+def test_stop_passes_through_code_that_swallows_exceptions():
+    oracle, _, _ = build(n_calls=3)
+
+    def step(oracle):
+        for _ in range(10):
+            try:
+                oracle()
+            except Exception:
+                pytest.fail("an optimizer saw the end of its trial")
+
+    assert drive(Optimizer(step), oracle).status == Status.budget
 
 
 def test_a_solver_that_ends_by_itself_is_stopped_with_its_message():

@@ -1,5 +1,8 @@
 """Every outcome is a record with its status, and the sweep goes on."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from rmobench.harness.suite import Sweep, expand
 from rmobench.harness.sweep import sweep
 from rmobench.types import Record, Status
 
+ROOT = Path(__file__).parents[2]
 EXPECTED = {
     "Raises": Status.failed,
     "ReturnsNaN": Status.nonfinite,
@@ -20,7 +24,10 @@ EXPECTED = {
     "RunsOutOfMemory": Status.oom,
     "Slow": Status.timeout,
     "Overflows": Status.diverged,
-    "Quiet": Status.budget,
+    "Exits": Status.failed,
+    "Interrupts": Status.failed,
+    "LeavesAMess": Status.failed,  # in its own trial only
+    "Quiet": Status.failed,
 }
 
 
@@ -75,6 +82,31 @@ def test_wrong_hyperparameters_of_a_users_class_are_refused(tmp_path):
     (refusal,) = outcomes(plan, tmp_path, in_process=True)
     assert isinstance(refusal, Refusal)
     assert "unexpected keyword argument 'learning'" in refusal.reason
+
+
+def test_workers_are_pinned_and_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    """A folder with a package of our name does not take over, and every BLAS has the trial's threads."""
+    (tmp_path / "rmobench").mkdir()
+    (tmp_path / "rmobench" / "__init__.py").write_text("raise RuntimeError('taken over')")
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('taken over')")
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys; sys.path.append('.')\n"
+        "from rmobench.harness.suite import Sweep, expand\n"
+        "from rmobench.harness.sweep import sweep\n"
+        "if __name__ == '__main__':\n"
+        f"    sys.path.append({str(ROOT)!r})\n"
+        "    run = Sweep(tasks=('sphere',), optimizers=('tests.harness.threads:Counts', 'adam'), seeds=1, n_calls=5)\n"
+        "    for r in sweep(expand([run]).trials, save=print):\n"
+        "        sys.stderr.write(f'{r.trial.label} {r.status} {r.error}\\n')\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    words = [sys.executable, "-P", str(tmp_path / "script.py")]
+    path = {"PYTHONPATH": str(ROOT)} if "site-packages" not in record_store.__file__ else {}
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **path}, cwd=tmp_path)
+    assert "adam budget None" in done.stderr, done.stderr
+    assert "Counts failed ValueError: threads [1" in done.stderr, done.stderr
+    assert "2" not in done.stderr.partition("threads [")[2].partition("]")[0]
 
 
 def test_stopping_early_keeps_what_is_finished(tmp_path):

@@ -69,11 +69,28 @@ def test_amp_lowers_products_and_nothing_else():
 
 def test_upcasts_are_marked_and_honest_optimizers_are_not():
     assert trial("rosenbrock", "adam", precisions=["fp32"]).upcast is None
-    assert trial("rosenbrock", "bfgs", precisions=["fp32"]).upcast.startswith("declared")
+    assert trial("rosenbrock", "bfgs", precisions=["fp32"]).upcast.startswith("declares float64")
     assert trial("rosenbrock", "tests.harness.upcasting:HiddenDouble", precisions=["fp32"]).upcast.startswith(
         "_to_copy in float64"
     )
     assert trial("rosenbrock", "tests.harness.upcasting:HiddenDouble", precisions=["fp64"]).upcast is None
+
+
+def test_geometry_widens_half_precision_only():
+    assert trial("pca_digits", "rsgd", precisions=["fp32"], n_calls=5).upcast is None
+    assert trial("pca_digits", "rsgd", precisions=["bf16"], n_calls=5).upcast.startswith("declares float32")
+
+
+def test_the_peak_is_the_optimizers_and_not_the_judges():
+    """Gradient descent on d entries holds x, its gradient and the loss's own values; low precision saves."""
+    peaks = {p: trial("sphere[dim=1000]", "gradient_descent", precisions=[p]).peak_bytes for p in ("fp64", "bf16")}
+    assert 2 * 8000 <= peaks["fp64"] < 5 * 8000
+    assert peaks["bf16"] == pytest.approx(peaks["fp64"] / 4, rel=0.05)
+
+
+def test_the_peak_holds_a_state_that_fills_after_the_rehearsal():
+    record = trial("rosenbrock[dim=200]", "lbfgs[history_size=50]", n_calls=150)
+    assert record.peak_bytes >= record.state_bytes > 2 * 50 * 200 * 8
 
 
 def test_a_missing_kernel_is_named_as_such():

@@ -138,7 +138,7 @@ def test_the_ends_of_every_search_range_can_be_built(spec: OptimizerSpec, name: 
 def test_declares_what_to_search_and_what_it_needs(spec: OptimizerSpec) -> None:
     assert spec.search
     assert spec.handles == ()
-    assert spec.upcasts == (spec.name in OWN_LOOP)
+    assert spec.upcasts == ("float64" if spec.name in OWN_LOOP else None)
     assert ("deterministic" in spec.needs) == (spec.name in (*OWN_LOOP, "lbfgs"))
     assert ("second_order" in spec.needs) == (spec.name in ("newton_cg", "trust_ncg"))
     assert ("matrix_parameters" in spec.needs) == (spec.name == "muon")

@@ -92,12 +92,13 @@ def test_third_parties_register_by_entry_point(tmp_path, monkeypatch):
     info = tmp_path / "theirs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rmobench.optimizers]\ntheirs = theirs:theirs\n")
+    (info / "entry_points.txt").write_text("[rmobench.optimizers]\ntheirs = theirs:theirs\nwrong = theirs:nothing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     optimizers.cache_clear()
     try:
         spec = optimizers()["theirs"]
         assert spec.location == "theirs:theirs"
+        assert "expected 'nothing'" in optimizers()["wrong"].broken, "and harms no other name"
         assert load(spec.location) is importlib.import_module("theirs").theirs
     finally:
         optimizers.cache_clear()

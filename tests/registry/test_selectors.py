@@ -41,6 +41,7 @@ def test_any_text_is_read_or_refused_as_the_users_mistake(text):
         ("quadratic[spectrum=log,dim=3]", {"spectrum": "log", "dim": 3}),
         ("x[flag=true,none=None,quoted='a,b=c']", {"flag": True, "none": None, "quoted": "a,b=c"}),
         ("torch.optim:NAdam[lr=0.01]", {"lr": 0.01}),
+        ("torch.optim:Adam[betas=(0.9, 0.99),lr=1]", {"betas": (0.9, 0.99), "lr": 1}),
     ],
 )
 def test_forms(text, params):
@@ -48,7 +49,20 @@ def test_forms(text, params):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "adam[lr", "adam]lr=1[", "a b", "adam[lr=]", "adam[=1]", "adam[lr]", "adam[lr='x]", "adam[lr=1+]"]
+    "text",
+    [
+        "",
+        "adam[lr",
+        "adam]lr=1[",
+        "a b",
+        "adam[lr=]",
+        "adam[=1]",
+        "adam[lr]",
+        "adam[lr='x]",
+        "adam[lr=1+]",
+        "adam[lr=1e999]",
+        "adam[betas=(1]",
+    ],
 )
 def test_malformed_selectors_say_what_was_expected(text):
     with pytest.raises(SelectorError, match=r"got .*(expected|not closed)"):
@@ -86,6 +100,18 @@ def test_families_expand():
     assert {"adam", "bfgs", "lbfgs"} <= names
     with pytest.raises(UnknownNameError, match="@classical"):
         choose_optimizers("@clasical")
+
+
+def test_an_edited_class_is_another_version(tmp_path, monkeypatch):
+    package = tmp_path / "edited_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from edited_package.core import Mine")
+    (package / "core.py").write_text("class Mine: pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = choose_optimizers("edited_package:Mine")[0].spec.version
+    assert choose_optimizers("edited_package:Mine")[0].spec.version == before
+    (package / "core.py").write_text("class Mine: better = True")
+    assert choose_optimizers("edited_package:Mine")[0].spec.version != before
 
 
 def test_a_class_that_does_not_exist_is_the_users_mistake():

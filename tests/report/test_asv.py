@@ -124,7 +124,7 @@ def test_asv_finds_the_slower_optimizer_at_its_commit_and_nothing_else(checkout:
     affected = {
         f"{name}('{SLOWED}', 'fp64', 300)"
         for name, benchmark in benchmarks.items()
-        if name.endswith(".track_calls") and f"'{SLOWED}'" in benchmark["params"][0]
+        if name.endswith((".track_calls", ".track_steps")) and f"'{SLOWED}'" in benchmark["params"][0]
     }
     assert affected
     assert {entry[0] for entry in found} == affected
@@ -183,20 +183,30 @@ def test_a_gpu_is_a_machine_of_its_own(checkout: Path, tmp_path: Path) -> None:
 def test_tracked_numbers_are_finite_and_worse_upwards() -> None:
     nan = float("nan")
     base = {"precision": "fp64", "budget_calls": 100, "budget_s": 60.0, "rungs": [0.1, 0.01], "headline": 0.01}
-    base |= {"task": "t", "metric": "gap", "state_bytes": 8.0, "time_s": 2.0, "n_calls": 100.0}
-    hit = {"hit_rung": [0.1, 0.01], "hit_n_grad": [10, 40], "final": 1e-9}
-    miss = {"hit_rung": [0.1], "hit_n_grad": [10], "final": 0.05}
-    lost = {"hit_rung": [], "hit_n_grad": [], "final": nan, "time_s": nan, "n_calls": nan, "state_bytes": nan}
+    base |= {"task": "t", "metric": "gap", "state_bytes": 8.0, "time_s": 2.0, "n_calls": 100.0, "step": 50.0}
+    hit = {"hit_rung": [0.1, 0.01], "hit_n_grad": [10, 40], "hit_step": [5, 20], "final": 1e-9}
+    miss = {"hit_rung": [0.1], "hit_n_grad": [10], "hit_step": [5], "final": 0.05}
+    lost = {
+        "hit_rung": [],
+        "hit_n_grad": [],
+        "hit_step": [],
+        "step": nan,
+        "final": nan,
+        "time_s": nan,
+        "n_calls": nan,
+        "state_bytes": nan,
+    }
     rows = [
         base | {"id": str(i), "optimizer": name, "seed": i} | of
         for i, (name, of) in enumerate([("a", hit), ("b", miss), ("c", lost), ("d", hit | {"metric": "accuracy"})])
     ]
     found = samples(pd.DataFrame(rows)).set_index("optimizer")[list(TRACKS)].to_dict("list")
+    assert found["steps"] == [20.0, 200.0, 200.0, 20.0]
     assert found["calls"] == [40.0, 200.0, 200.0, 40.0]  # a miss: twice the budget
     assert found["failure_rate"] == [0.0, 1.0, 1.0, 0.0]
     assert found["final_gap"] == pytest.approx([0.01, 0.05, 1.0, nan], nan_ok=True)
     assert found["state_bytes"] == pytest.approx([8.0, 8.0, nan, 8.0], nan_ok=True)
-    assert found["seconds_per_call"] == pytest.approx([0.02, 0.02, nan, 0.02], nan_ok=True)
+    assert found["seconds_per_step"] == pytest.approx([0.04, 0.04, nan, 0.04], nan_ok=True)
     both = pd.DataFrame([row | {"optimizer": "a"} for row in rows[:2]])
     assert values(both)["t", "a", "fp64", 100, "failure_rate"] == 0.5
 

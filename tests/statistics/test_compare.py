@@ -48,9 +48,14 @@ def test_any_rung_of_the_ladder_gates():
 
 
 def test_a_miss_costs_twice_the_budget_and_two_misses_nothing():
-    """Seed 0: 200 / 40; seed 1 misses in both stores, with a larger budget in B."""
-    a, b = [solved(40, seed=0), trial(seed=1)], [trial(seed=0), trial(seed=1, budget_calls=1000)]
+    """Seed 0: 200 / 40; seed 1 misses in both stores."""
+    a, b = [solved(40, seed=0), trial(seed=1)], [trial(seed=0), trial(seed=1)]
     assert verdict(*b, a=a).calls_ratio == pytest.approx(5.0**0.5)
+
+
+def test_other_budgets_do_not_compare():
+    with pytest.raises(InputError, match=r"1 trials have other budgets in B than in A.*1000 calls against 100"):
+        verdict(trial(seed=0, budget_calls=1000), a=[trial(seed=0)])
 
 
 def test_only_common_seeds_count():

@@ -51,14 +51,16 @@ def record(
     Args:
         plan: The trial; default: `trial()`.
         n_points: Points of the trace, at most: where the logarithmic grid is finer than a call, fewer.
-        calls_to_target: Gradients to the rung 1e-4, which the rate of the descent is made for.
+        calls_to_target: Gradients to the default headline rung, which the rate of the descent is made for.
         changes: Fields of Record.
     """
     plan = plan or trial()
     rng = random.Random(plan.id)
     calls = sorted({0, *(round(plan.budget.n_calls ** (i / max(1, n_points - 2))) for i in range(n_points - 1))})
     calls = calls[:n_points]
-    decades = 4.0 / calls_to_target if calls_to_target else rng.uniform(0.002, 0.01)  # per call
+    decades = (
+        -_exponent(Target().headline) / calls_to_target if calls_to_target else rng.uniform(0.002, 0.01)
+    )  # per call
     trace = tuple(_point(n, 10.0 ** (-decades * n), rng) for n in calls)
     needed = [(rung, max(1, round(-_exponent(rung) / decades))) for rung in LADDER]
     hits = tuple(

@@ -12,7 +12,7 @@ from rmobench.types import Linear, Log, Optimizer, Problem
     source="Nocedal, Wright 2006, Numerical Optimization, 2nd ed., alg. 6.1; scipy.optimize.minimize BFGS",
     needs=("deterministic",),
     search={"armijo": Log(1e-5, 1e-2), "curvature": Linear(0.1, 0.95)},
-    upcasts=True,
+    upcasts="float64",
 )
 def bfgs(problem: Problem, *, armijo: float = 1e-4, curvature: float = 0.9) -> Optimizer:
     """Step along the quasi-Newton direction, as far as a strong Wolfe line search says.

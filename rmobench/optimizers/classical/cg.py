@@ -13,7 +13,7 @@ from rmobench.types import Linear, Log, Optimizer, Problem
     "scipy.optimize.minimize CG",
     needs=("deterministic",),
     search={"armijo": Log(1e-5, 1e-2), "curvature": Linear(0.1, 0.5)},
-    upcasts=True,
+    upcasts="float64",
 )
 def cg(problem: Problem, *, armijo: float = 1e-4, curvature: float = 0.4) -> Optimizer:
     """Step along the Polak-Ribiere+ direction, as far as a strong Wolfe line search says.

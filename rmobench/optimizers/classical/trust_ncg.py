@@ -13,7 +13,7 @@ from rmobench.types import Linear, Log, Optimizer, Problem
     "alg. 4.1 and 7.2; scipy.optimize.minimize trust-ncg",
     needs=("deterministic", "second_order"),
     search={"radius": Log(1e-2, 1e2), "acceptance": Linear(0.0, 0.24)},
-    upcasts=True,
+    upcasts="float64",
 )
 def trust_ncg(problem: Problem, *, radius: float = 1.0, acceptance: float = 0.15) -> Optimizer:
     """Step to the minimum of the quadratic model in a ball, found by conjugate gradients.

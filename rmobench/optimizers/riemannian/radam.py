@@ -26,7 +26,7 @@ class Moments:
     family="riemannian",
     source="Becigneul, Ganea 2019, ICLR, arXiv 1810.00760, with the bias correction of Kingma, Ba 2015",
     handles=("sphere", "stiefel"),
-    upcasts=True,
+    upcasts="float32",
     search={"lr": Log(1e-4, 1.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
 )
 def radam(

@@ -14,7 +14,7 @@ from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
     family="riemannian",
     source="Bonnabel 2013, IEEE TAC 58(9); transport: Absil, Mahony, Sepulchre 2008, sec. 8.1",
     handles=("sphere", "stiefel"),
-    upcasts=True,
+    upcasts="float32",
     search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
 )
 def rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimizer:
