@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -122,4 +122,14 @@ class CudaPeak:
 class NoMeter:
     """No memory is measured: the timed run on the CPU."""
 
-    asking = aside = staticmethod(nullcontext)
+    def asking(self) -> AbstractContextManager[None]:
+        """Nothing to mark."""
+        return NOTHING
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Nothing to look away from."""
+        return NOTHING
+
+
+NOTHING = nullcontext()
+"""One for all: the oracle enters it at every call."""

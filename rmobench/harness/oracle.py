@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -13,6 +13,7 @@ from rmobench.errors import ContractError, Stop
 from rmobench.harness.clock import Clock
 from rmobench.harness.judging import Judge
 from rmobench.harness.memory import NoMeter
+from rmobench.harness.precision import no_autocast
 from rmobench.types import Budget, Point, Problem, Status
 
 
@@ -42,7 +43,7 @@ class CountingOracle:
         judge: Judge,
         clock: Clock,
         meter: Meter = NO_METER,
-        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        autocast: Callable[[], AbstractContextManager[object]] = no_autocast,
     ) -> None:
         self.n_step = self.n_loss = self.n_grad = self.n_hvp = 0
         self._problem = problem
@@ -51,6 +52,7 @@ class CountingOracle:
         self._clock = clock
         self._aside = meter.aside
         self._asking = meter.asking
+        self._with_gradients = torch.enable_grad()
         self._autocast = autocast
         self._left = self._left_at_tick = budget.n_calls
         self._batch = next(problem.batches)
@@ -63,7 +65,7 @@ class CountingOracle:
         problem = self._problem
         for parameter in self._parameters:
             parameter.grad = None
-        with self._asking(), torch.enable_grad():
+        with self._asking(), self._with_gradients:
             with self._autocast():
                 loss = problem.loss(problem.model, self._batch)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -82,7 +84,7 @@ class CountingOracle:
         self.n_hvp += 1
         params = self._problem.params
         points = list(params.values())
-        with self._asking(), torch.enable_grad():
+        with self._asking(), self._with_gradients:
             with self._autocast():
                 loss = self._problem.loss(self._problem.model, self._batch)
             gradients = torch.autograd.grad(loss, points, create_graph=True, materialize_grads=True)

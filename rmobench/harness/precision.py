@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 
 import torch
 from threadpoolctl import threadpool_limits
+
+from rmobench.harness.memory import NOTHING
 
 DTYPES = {
     "fp64": torch.float64,
@@ -23,7 +25,12 @@ def autocast(precision: str, device: torch.device) -> Callable[[], AbstractConte
     """Return the context in which the oracle evaluates the loss: bfloat16 autocast for bf16-amp, else nothing."""
     if precision == "bf16-amp":
         return partial(torch.autocast, device.type, dtype=torch.bfloat16)
-    return nullcontext
+    return no_autocast
+
+
+def no_autocast() -> AbstractContextManager[object]:
+    """Return the context that does nothing, always the same one."""
+    return NOTHING
 
 
 def set_backend(precision: str, threads: int) -> None:
