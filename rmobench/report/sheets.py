@@ -53,6 +53,7 @@ def title(board: Leaderboard) -> str:
             f"{COUNTED[board.axis]} to {rung}",
             f"{_count(board.n_records, 'record')}",
             f"{_count(board.n_seeds, 'seed')}",
+            f"at most {' or '.join(f'{n:,}' for n in board.budgets[:3])} calls a trial",
             where,
         )
     )

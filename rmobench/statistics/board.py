@@ -57,6 +57,7 @@ class Leaderboard:
     baseline: str
     n_records: int
     n_seeds: int
+    budgets: tuple[int, ...]  # oracle calls that a trial may spend, every one that occurs
     environments: tuple[str, ...]
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]  # by score

@@ -85,6 +85,7 @@ def _board(
         baseline=chosen_baseline,
         n_records=len(runs),
         n_seeds=int(runs["seed"].nunique()),
+        budgets=tuple(sorted(map(int, runs["budget_calls"].unique()))),
         environments=environments,
         tasks=tasks,
         rows=_rows(places, len(tasks), runs, ecdf.areas(table, axis), versus(chosen, chosen_baseline)),

@@ -87,6 +87,7 @@ class Board(Strict):
     baseline: str
     n_records: int
     n_seeds: int
+    budgets: list[int]
     environments: list[str]
     tasks: list[str]
     rows: list[Row]
