@@ -1,0 +1,69 @@
+"""README says what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rmobench.harness.suite import suites
+from rmobench.registry.scan import read_spec
+from rmobench.types import Log
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+IMPORTS = """
+import torch
+from rmobench.registry import optimizer
+from rmobench.types import Log, Optimizer, Oracle, Problem
+"""
+
+
+def test_two_commands_set_everything_up():
+    commands = [text.strip() for kind, text in BLOCKS if kind == "sh" and "venv" in text]
+    assert [c.partition("&& .venv/bin/pip install ")[2] for c in commands] == [
+        ". && .venv/bin/rmobench run smoke",
+        "-e '.[test]' && .venv/bin/pytest",
+    ]
+
+
+def test_the_example_of_an_optimizer_registers(tmp_path):
+    (code,) = [text for kind, text in BLOCKS if "@optimizer" in text]
+    path = tmp_path / "sign_descent.py"
+    path.write_text(IMPORTS + code)
+    spec = read_spec(path, "sign_descent", "optimizer", "sign_descent")
+    assert (spec.search, spec.summary) == ({"lr": Log(1e-6, 1.0)}, "Step against the signs of the gradient.")
+    compile(IMPORTS + code, str(path), "exec")
+
+
+@pytest.mark.parametrize("name", re.findall(r"rmobench run (\w+)", README))
+def test_the_suites_that_it_names_exist(name):
+    assert name in suites()
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_the_files_that_it_links_to_exist(target):
+    assert (ROOT / target).exists()
+
+
+def test_nothing_is_left_to_fill_in():
+    assert not re.search(r"[A-Z]+_[A-Z]+_?[A-Z]*TABLE|HARNESS_OVERHEAD|follows with", README)
+
+
+def test_its_table_is_the_reference_boards():
+    table = [line for line in README.partition("## Install")[0].splitlines() if line.startswith("| ")]
+    board = (ROOT / "results" / "reference" / "LEADERBOARD.md").read_text(encoding="utf-8").splitlines()
+    assert len(table) > 10
+    assert [line for line in table if line not in board] == []
+
+
+def test_the_reference_board_regenerates_from_its_records():
+    from rmobench.report import markdown
+    from rmobench.statistics import leaderboard
+    from rmobench.store import load
+
+    folder = ROOT / "results" / "reference"
+    text = markdown.leaderboard(leaderboard(load(folder / "analytic.parquet")))
+    board = (folder / "LEADERBOARD.md").read_text(encoding="utf-8")
+    assert text.strip() == board.partition("## Not run")[0].strip()
+    assert sum(p.stat().st_size for p in folder.iterdir()) <= 20 * 2**20
