@@ -417,8 +417,11 @@ def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
     from rmobench.report import json_text, terminal
     from rmobench.store import load
 
-    changes = statistics.compare(_newest(load(store_a)), _newest(load(store_b)))
+    runs_a, runs_b = _newest(load(store_a)), _newest(load(store_b))
+    changes = statistics.compare(runs_a, runs_b)
     print(json_text.comparison(changes)) if json else _console().print(terminal.comparison(changes))
+    if (alone := statistics.unpaired(runs_a, runs_b)) and not json:
+        typer.secho(f"{alone} of {len(runs_a)} trials of A have no partner in B and were not compared", fg="yellow")
     if any(change.gates for change in changes):
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@
 """
 
 from rmobench.statistics.board import Ending, Leaderboard, Row
-from rmobench.statistics.compare import Change, Verdict, compare
+from rmobench.statistics.compare import Change, Verdict, compare, unpaired
 from rmobench.statistics.ecdf import Curve, curves
 from rmobench.statistics.leaderboard import leaderboard
 from rmobench.statistics.scores import scores
@@ -21,4 +21,5 @@ __all__ = [
     "curves",
     "leaderboard",
     "scores",
+    "unpaired",
 ]

@@ -91,6 +91,12 @@ def compare(runs_a: pd.DataFrame, runs_b: pd.DataFrame, *, tolerance: float = 0.
     return tuple(changes[key] for key in sorted(changes, key=lambda k: (worst_first.index(changes[k].verdict), k)))
 
 
+def unpaired(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> int:
+    """Count the trials of A whose task, optimizer, precision and seed B does not have."""
+    in_b = set(runs_b[[*PAIR, "seed"]].itertuples(index=False, name=None))
+    return sum(key not in in_b for key in runs_a[[*PAIR, "seed"]].itertuples(index=False, name=None))
+
+
 def _check_budgets(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> None:
     """Refuse to compare trials of different budgets: a miss costs its budget."""
     named = (("a", runs_a), ("b", runs_b))

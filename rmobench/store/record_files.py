@@ -28,6 +28,13 @@ class _Head(msgspec.Struct):
     schema: int
 
 
+class _Begun(msgspec.Struct):
+    """All that decides which of two records of a trial stays."""
+
+    started_at: float
+
+
+_BEGUN = msgspec.json.Decoder(_Begun)
 _HEAD = msgspec.json.Decoder(_Head)
 _RECORD = msgspec.json.Decoder(Record)
 
@@ -43,7 +50,9 @@ def loose_paths(store: Path) -> list[Path]:
 
 
 def write(store: Path, record: Record) -> Path:
-    """Write a record; safe while others write the same store, or the same record: the last one stays.
+    """Write a record, unless one of the same trial that started later is there: a lost worker may have left it.
+
+    Safe while others write the same store, or the same record.
 
     Args:
         store: Folder; made if it does not exist.
@@ -53,6 +62,8 @@ def write(store: Path, record: Record) -> Path:
         The record's file.
     """
     path = path_of(store, record.id)
+    if _started_later(path, record.started_at):
+        return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_leftovers(path.parent)
@@ -60,6 +71,13 @@ def write(store: Path, record: Record) -> Path:
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}. --store takes another.") from error
     return path
+
+
+def _started_later(path: Path, started_at: float) -> bool:
+    try:
+        return _BEGUN.decode(path.read_bytes()).started_at > started_at
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # nothing there, or nothing that can be read
 
 
 def prepare(store: Path) -> None:

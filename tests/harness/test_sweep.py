@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from rmobench import store as record_store
 from rmobench.harness.plan import Refusal
@@ -58,6 +59,37 @@ def test_a_worker_that_allocates_beyond_its_share_is_out_of_memory(tmp_path):
     plan = planned(optimizers=("tests.harness.hoarding:Hoards",), seeds=1)
     (record,) = outcomes(plan, tmp_path, memory_bytes=1 << 31)
     assert record.status == Status.oom
+
+
+@pytest.mark.parametrize("name", ["TellsItsProcess", "adam"])
+def test_foreign_code_gets_a_process_of_its_own(tmp_path, name):
+    """Four trials one after the other: four processes, or one for ours."""
+    foreign = name != "adam"
+    plan = planned(optimizers=(f"tests.harness.threads:{name}" if foreign else name,), seeds=4, n_calls=5)
+    done = outcomes(plan, tmp_path, jobs=1)
+    assert len(done) == 4
+    if foreign:
+        assert len({r.error for r in done}) == 4
+
+
+@pytest.mark.gpu
+def test_every_cuda_trial_has_a_process_of_its_own_and_its_peak(tmp_path):
+    plan = expand(
+        [Sweep(tasks=("matrix_quadratic[rows=256,columns=256]",), optimizers=("adam",), seeds=3, n_calls=20)],
+        device="cuda",
+    )
+    done = outcomes(plan, tmp_path)
+    assert {r.peak_bytes for r in done} == {done[0].peak_bytes}, "nothing is left over from the trial before"
+    assert done[0].peak_bytes >= 4 * 256 * 256 * 8  # x, its gradient, and Adam's two moments
+
+
+@pytest.mark.gpu
+def test_a_lost_cuda_worker_names_its_device(tmp_path):
+    plan = expand(
+        [Sweep(tasks=("sphere",), optimizers=("tests.harness.misbehaving:KillsItself",), seeds=1)], device="cuda"
+    )
+    (record,) = outcomes(plan, tmp_path)
+    assert (record.status, record.environment.device) == (Status.killed, torch.cuda.get_device_name())
 
 
 @pytest.mark.slow

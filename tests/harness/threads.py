@@ -1,4 +1,6 @@
-"""An optimizer that tells, by failing, with how many threads it runs."""
+"""Optimizers that tell, by failing, where they run."""
+
+import os
 
 import torch
 from threadpoolctl import threadpool_info
@@ -14,3 +16,11 @@ class Counts(torch.optim.Optimizer):
 
         counts = sorted({lib["num_threads"] for lib in threadpool_info()} | {torch.get_num_threads()})
         raise ValueError(f"threads {counts}")
+
+
+class TellsItsProcess(torch.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {})
+
+    def step(self, closure):
+        raise ValueError(f"process {os.getpid()}")

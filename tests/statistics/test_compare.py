@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmobench.errors import InputError
-from rmobench.statistics import Verdict, compare
+from rmobench.statistics import Verdict, compare, unpaired
 from tests.statistics.records import solved, table, trial
 
 A = [solved(40, seed=s) for s in range(3)]
@@ -61,6 +61,11 @@ def test_other_budgets_do_not_compare():
 def test_only_common_seeds_count():
     change = verdict(*A, solved(99, seed=8), trial(seed=9))
     assert (change.verdict, change.n_seeds, change.hits_a, change.hits_b) == (Verdict.equal, 3, 3, 3)
+
+
+def test_trials_without_a_partner_are_counted():
+    assert unpaired(table(*A), table(*A[:1])) == len(A) - 1
+    assert unpaired(table(*A), table(*A)) == 0
 
 
 def test_memory_from_nothing_is_worse():

@@ -146,3 +146,13 @@ def test_processes_that_write_the_same_records_do_not_clash(tmp_path: Path) -> N
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert list(records(tmp_path)) == sorted(concurrent.shared_records(), key=lambda r: r.id)
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_of_two_records_of_a_trial_the_later_started_stays(tmp_path: Path) -> None:
+    """A worker may write its record and die before it says so; what the driver then writes is older."""
+    plan = factory.trial()
+    early, late = (factory.record(plan, started_at=at) for at in (1.8e9, 1.9e9))
+    write(tmp_path, late)
+    assert read(write(tmp_path, early)) == late
+    write(tmp_path, late).write_text("{")
+    assert read(write(tmp_path, early)) == early, "what cannot be read gives way"
