@@ -73,7 +73,8 @@ def sweep(
 
 def _alone(planned: Planned) -> bool:
     """Whether a trial gets a fresh process: CUDA, whose allocator's peak starts at nothing, and code we do not know."""
-    return planned.trial.device == "cuda" or planned.optimizer.family == "user"
+    foreign = not all(s.location.startswith("rmobench.") for s in (planned.task, planned.optimizer))
+    return foreign or planned.optimizer.family == "user" or planned.trial.device == "cuda"
 
 
 def work(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
