@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache, partial
+from functools import partial
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -33,21 +33,20 @@ def no_autocast() -> AbstractContextManager[object]:
     return NOTHING
 
 
-def set_backend(precision: str, threads: int) -> None:
-    """Set the process-wide switches that a trial depends on, whatever an earlier trial left behind.
-
-    Threads are pinned in torch and in every BLAS that is loaded: scipy's solvers use one of their own.
-    """
+def set_backend(precision: str) -> None:
+    """Set the process-wide switches that a trial depends on, whatever an earlier trial left behind."""
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_grad_enabled(True)
+
+
+def pin_threads(threads: int) -> None:
+    """Give torch and every BLAS that is loaded this many threads.
+
+    Call it when the optimizer is built: scipy brings a BLAS of its own, which is not there before.
+    """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    _pin_blas(threads)
-
-
-@lru_cache(maxsize=1)  # looking for the libraries takes milliseconds
-def _pin_blas(threads: int) -> None:
     threadpool_limits(limits=threads)

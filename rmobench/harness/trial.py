@@ -21,7 +21,7 @@ from rmobench.harness.judging import Judge
 from rmobench.harness.memory import CudaPeak, NoMeter, StorageTracker, bytes_of
 from rmobench.harness.oracle import CountingOracle
 from rmobench.harness.plan import Planned, Refusal
-from rmobench.harness.precision import DTYPES, autocast, set_backend
+from rmobench.harness.precision import DTYPES, autocast, pin_threads, set_backend
 from rmobench.registry import load
 from rmobench.types import Budget, Optimizer, Point, Problem, Record, Status, Trial
 
@@ -71,7 +71,7 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
     trial = planned.trial
     started_at = time.time()
     device = torch.device(trial.device)
-    set_backend(trial.precision, trial.threads)
+    set_backend(trial.precision)
     facts: dict[str, Any] = {}
     try:
         facts |= (rehearsed := _rehearse(planned, device))
@@ -204,6 +204,7 @@ def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: Sto
     _seed_globally(trial)
     problem = load(task.location)(trial.seed, device, DTYPES[trial.precision], **trial.args)
     optimizer = load(planned.optimizer.location)(problem, **trial.hyper)
+    pin_threads(trial.threads)
     judge = Judge(
         problem,
         target=task.target,

@@ -134,8 +134,9 @@ def test_workers_are_pinned_and_import_nothing_from_the_current_folder(tmp_path,
     )
     (tmp_path / "script.py").write_text(code)
     words = [sys.executable, "-P", str(tmp_path / "script.py")]
+    unpinned = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
     path = {"PYTHONPATH": str(ROOT)} if "site-packages" not in record_store.__file__ else {}
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **path}, cwd=tmp_path)
+    done = subprocess.run(words, capture_output=True, text=True, env=unpinned | path, cwd=tmp_path)
     assert "adam budget None" in done.stderr, done.stderr
     assert "Counts failed ValueError: threads [1" in done.stderr, done.stderr
     assert "2" not in done.stderr.partition("threads [")[2].partition("]")[0]
