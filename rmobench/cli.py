@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from rmobench.errors import InputError
-from rmobench.registry import optimizers, tasks
+from rmobench.registry import optimizers, tasks, unavailable
 from rmobench.types import OptimizerSpec, Record, Skip, Status, TaskSpec
 
 if TYPE_CHECKING:
@@ -79,16 +79,12 @@ def _list_optimizers() -> list[dict[str, Any]]:
 
 
 def _listed(spec: TaskSpec | OptimizerSpec) -> dict[str, Any]:
-    import importlib.util
-
-    missing = [package for package in spec.requires if importlib.util.find_spec(package) is None]
-    reason = f"needs the package {', '.join(missing)}, which is not installed" if missing else spec.broken
     said: dict[str, Any] = msgspec.to_builtins(spec)
     if isinstance(spec, OptimizerSpec):
         said["search"] = {
             name: {"scale": type(r).__name__.lower()} | said["search"][name] for name, r in spec.search.items()
         }
-    return said | {"skip": reason}
+    return said | {"skip": unavailable(spec)}
 
 
 def _list_suites() -> list[dict[str, Any]]:

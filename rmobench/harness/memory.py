@@ -12,6 +12,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+NOTHING = nullcontext()
+"""One for all: the oracle enters it at every call."""
+
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
     """Sum the storages behind tensors, each once; a meta tensor stands for memory that torch cannot see."""
@@ -104,10 +107,9 @@ class CudaPeak:
         """Most bytes that were allocated at once."""
         return max(self._peak, torch.cuda.max_memory_allocated())
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> AbstractContextManager[None]:
         """Nothing to mark: the allocator does not know who asks."""
-        yield
+        return NOTHING
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -129,7 +131,3 @@ class NoMeter:
     def aside(self) -> AbstractContextManager[None]:
         """Nothing to look away from."""
         return NOTHING
-
-
-NOTHING = nullcontext()
-"""One for all: the oracle enters it at every call."""

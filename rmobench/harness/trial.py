@@ -152,7 +152,7 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, Any]:
 
 
 def _rehearse(planned: Planned, device: torch.device) -> dict[str, Any]:
-    """Build and step twice off the record: first to load kernels and compile, then on the CPU to track memory.
+    """Build and step twice off the record: first to load kernels and compile, then to track memory and wide values.
 
     What goes wrong here goes wrong again in the measured run and is recorded there; wrong input is raised.
     """
@@ -233,15 +233,7 @@ def _run(run: Run) -> Finish:
 def _spent(run: Run) -> Point:
     """Return the counts at the end, with the last judged metrics."""
     last = run.judge.last
-    end = run.oracle.point()
-    return Point(
-        step=end.step,
-        n_loss=end.n_loss,
-        n_grad=end.n_grad,
-        n_hvp=end.n_hvp,
-        time_s=end.time_s,
-        metrics=last.metrics if last is not None else {},
-    )
+    return replace(run.oracle.point(), metrics=last.metrics if last is not None else {})
 
 
 def _seed_globally(trial: Trial) -> None:

@@ -7,7 +7,7 @@ The registry is the file system: file stem == function name == spec name. Listin
 
 from rmobench.registry.decorators import optimizer, task
 from rmobench.registry.load import load
-from rmobench.registry.match import why_not
+from rmobench.registry.match import unavailable, why_not
 from rmobench.registry.scan import optimizers, tasks
 from rmobench.registry.selectors import (
     ChosenOptimizer,
@@ -28,5 +28,6 @@ __all__ = [
     "parse_selector",
     "task",
     "tasks",
+    "unavailable",
     "why_not",
 ]

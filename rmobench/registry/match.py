@@ -16,11 +16,8 @@ def why_not(optimizer: OptimizerSpec, task: TaskSpec, precision: str = "fp64", d
         precision: One of `types.PRECISIONS`.
         device: "cpu" or "cuda".
     """
-    for spec in (optimizer, task):
-        if spec.broken is not None:
-            return spec.broken
-        if missing := [p for p in spec.requires if importlib.util.find_spec(p) is None]:
-            return f"needs the package {', '.join(missing)}, which is not installed"
+    if (reason := unavailable(optimizer) or unavailable(task)) is not None:
+        return reason
     if missing := [t for t in optimizer.needs if t not in task.offers]:
         return f"the optimizer needs {', '.join(missing)}, which the task does not offer"
     if task.constraint is not None and task.constraint not in optimizer.handles:
@@ -28,3 +25,10 @@ def why_not(optimizer: OptimizerSpec, task: TaskSpec, precision: str = "fp64", d
     if precision == "tf32" and device != "cuda":
         return "tf32 exists on CUDA devices only"
     return None
+
+
+def unavailable(spec: OptimizerSpec | TaskSpec) -> str | None:
+    """Return why a name cannot run on this machine at all, or None if it can."""
+    if missing := [p for p in spec.requires if importlib.util.find_spec(p) is None]:
+        return f"needs the package {', '.join(missing)}, which is not installed"
+    return spec.broken
