@@ -7,6 +7,9 @@ RmobenchError
 │   ├── ArgumentError        a task or optimizer was built with a value it does not accept
 │   ├── SuiteError           a suite's TOML is malformed or asks for the impossible
 │   ├── MissingDependencyError   an optional package is not installed
+│   ├── UnfitError           an optimizer cannot take a problem of this size: a skip
+│   ├── WeightsError         a learned optimizer's weights are missing, damaged or of another architecture
+│   ├── RecipeError          a meta-training recipe is malformed or trains on what it holds out
 │   ├── DataError            a data file is not the one that was meant
 │   └── StoreError           a store cannot be read
 │       ├── CorruptRecordError   truncated, not JSON, or not a record
@@ -57,6 +60,18 @@ class SuiteError(InputError):
 
 class MissingDependencyError(InputError):
     """An optional package is not installed."""
+
+
+class UnfitError(InputError):
+    """An optimizer cannot take a problem of this size; the pair is skipped with this reason."""
+
+
+class WeightsError(InputError):
+    """Weights that are missing, damaged, or of another architecture."""
+
+
+class RecipeError(InputError):
+    """A meta-training recipe that is malformed or trains on what it holds out."""
 
 
 class DataError(InputError):

@@ -149,6 +149,7 @@ class OptimizerSpec:
     search: Mapping[str, Range] = field(default_factory=dict)
     upcasts: str | None = None  # widest type it computes in by design whatever the precision: "float32", "float64"
     requires: tuple[str, ...] = ()  # optional packages
+    weights: bool = False  # a learned optimizer: its hyperparameter `weights` names a .safetensors file
     broken: str | None = None  # a third party's entry point that does not hold: why
     open_hyper: bool = False  # accepts any keyword (a user's class)
 
@@ -172,7 +173,7 @@ class Trial:
     budget: Budget = field(default_factory=Budget)
     threads: int = 1
     protocol: int = PROTOCOL
-    weights_sha256: str | None = None
+    weights_sha256: str | None = None  # of a learned optimizer's file
     label: str = ""  # how reports name the optimizer; not part of the id
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rmobench.registry import ChosenOptimizer, ChosenTask, why_not
+from rmobench.registry import ChosenOptimizer, ChosenTask, weights_sha256, why_not
 from rmobench.types import Budget, OptimizerSpec, Skip, TaskSpec, Trial
 
 
@@ -85,6 +85,7 @@ def plan(
     """
     skips = tuple(_skips(tasks, optimizers, precisions, device))
     unfit = {(s.task, s.optimizer, s.precision) for s in skips}
+    weights = {chosen.label: weights_sha256(chosen.spec, chosen.hyper) for chosen in optimizers}
     trials: dict[str, Planned] = {}
     for seed in seeds:
         for task in tasks:
@@ -103,6 +104,7 @@ def plan(
                         precision=precision,
                         budget=_budget(task.spec.budget, n_calls, time_s),
                         threads=threads,
+                        weights_sha256=weights[chosen.label],
                         label=chosen.label,
                     )
                     trials.setdefault(trial.id, Planned(trial=trial, task=task.spec, optimizer=chosen.spec))
@@ -137,7 +139,7 @@ def _skips(
     for task in tasks:
         for chosen in optimizers:
             for precision in precisions:
-                reason = why_not(chosen.spec, task.spec, precision, device)
+                reason = why_not(chosen.spec, task.spec, precision, device, chosen.hyper)
                 if reason is not None:
                     yield Skip(task=task.label, optimizer=chosen.label, precision=precision, reason=reason)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rmobench.errors import InputError, MissingDependencyError, Stop
+from rmobench.errors import InputError, MissingDependencyError, Stop, UnfitError
 from rmobench.harness.clock import Clock
 from rmobench.harness.environment import environment
 from rmobench.harness.judging import Judge
@@ -80,7 +80,7 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
             grown = int(facts["state_bytes"]) - int(rehearsed["state_bytes"])  # since the rehearsal ended
             facts["peak_bytes"] = int(rehearsed["peak_bytes"]) + max(0, grown)
     except InputError as error:
-        fatal = not isinstance(error, MissingDependencyError)
+        fatal = not isinstance(error, MissingDependencyError | UnfitError)
         return Refusal(planned=planned, reason=str(error), wrong_input=fatal)
     except FAULTS as error:
         ending = classify(error)

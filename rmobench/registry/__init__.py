@@ -16,12 +16,14 @@ from rmobench.registry.selectors import (
     choose_tasks,
     parse_selector,
 )
+from rmobench.registry.weights import find_weights, weights_sha256
 
 __all__ = [
     "ChosenOptimizer",
     "ChosenTask",
     "choose_optimizers",
     "choose_tasks",
+    "find_weights",
     "load",
     "optimizer",
     "optimizers",
@@ -29,5 +31,6 @@ __all__ = [
     "task",
     "tasks",
     "unavailable",
+    "weights_sha256",
     "why_not",
 ]

@@ -25,6 +25,7 @@ def optimizer(
     search: Mapping[str, Range] | None = None,
     upcasts: str | None = None,
     requires: tuple[str, ...] = (),
+    weights: bool = False,
 ) -> Callable[[Build], Build]:
     """Register `build(problem, *, hyper=default, ...) -> Optimizer` under its own name.
 
@@ -37,6 +38,8 @@ def optimizer(
         search: Task-agnostic hyperparameter ranges for tuning.
         upcasts: Widest type that it computes in by design, whatever the precision: "float32" or "float64".
         requires: Optional packages, by import name.
+        weights: It is learned: its hyperparameter `weights` names a .safetensors file, packaged ones by their stem in
+            the folder weights/ beside the source. The file's hash enters the trial's id.
     """
     return lambda build: build
 

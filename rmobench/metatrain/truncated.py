@@ -1,0 +1,34 @@
+"""Truncated back-propagation: exact within the window, blind beyond its beginning.
+
+Source: Werbos 1990, Proc. IEEE 78(10); on its bias, Wu, Ren, Liao, Grosse 2018, ICLR, arXiv 1803.02021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from rmobench.metatrain.estimator import Inner
+from rmobench.optimizers.learned.rule import State, Theta
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """Differentiate the window's mean loss, its first state held constant."""
+
+    copies: int = 1
+
+    def begin(self, theta: Theta, inner: Inner) -> State:
+        """Carry the inner state alone."""
+        return {name: t.detach() for name, t in inner.begin(theta).items()}
+
+    def gradient(
+        self, theta: Theta, inner: Inner, memory: State, n_steps: int, generator: Generator
+    ) -> tuple[Theta, Tensor, State]:
+        """Differentiate one window."""
+        leaves = {name: t.detach().requires_grad_() for name, t in theta.items()}
+        losses, state = inner.window(leaves, memory, n_steps)
+        gradients = torch.autograd.grad(losses.mean(), list(leaves.values()), materialize_grads=True)
+        return dict(zip(leaves, gradients, strict=True)), losses.detach(), {k: t.detach() for k, t in state.items()}

@@ -1,0 +1,81 @@
+"""Episodes in flight: which problems a worker sees, how long, and where it stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator
+
+from rmobench.metatrain.distribution import draw_batch
+from rmobench.metatrain.recipe import Recipe, Stage
+from rmobench.metatrain.unroll import Unroll
+from rmobench.optimizers.learned.rule import State, Theta
+from rmobench.tasks.streams import stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One episode: its problems follow from its numbers, so a checkpoint holds only them and the memory."""
+
+    stage: int
+    index: int
+    episode: int
+    length: int  # windows
+    done: int  # windows
+    inner: Unroll
+    memory: State
+
+    @property
+    def finished(self) -> bool:
+        """Return whether the episode has reached its horizon."""
+        return self.done >= self.length
+
+    def advanced(self, memory: State) -> Worker:
+        """Return the worker one window later."""
+        return replace(self, memory=memory, done=self.done + 1)
+
+    def numbers(self) -> dict[str, int]:
+        """Return what names the episode."""
+        return {"stage": self.stage, "index": self.index, "episode": self.episode, "done": self.done}
+
+
+def begin(recipe: Recipe, theta: Theta, *, stage: int, index: int, episode: int) -> Worker:
+    """Start an episode; the first ones of a stage are cut to different lengths, so that workers are out of step."""
+    inner, length = _episode(recipe, stage, index, episode)
+    memory = recipe.file.stages[stage].estimate.begin(theta, inner)
+    return Worker(stage=stage, index=index, episode=episode, length=length, done=0, inner=inner, memory=memory)
+
+
+def restore(recipe: Recipe, numbers: Mapping[str, int], memory: State) -> Worker:
+    """Rebuild a worker from a checkpoint."""
+    inner, length = _episode(recipe, numbers["stage"], numbers["index"], numbers["episode"])
+    return Worker(**numbers, length=length, inner=inner, memory=memory)
+
+
+def _episode(recipe: Recipe, stage: int, index: int, episode: int) -> tuple[Unroll, int]:
+    plan = recipe.file.stages[stage]
+    generator = stream(recipe.file.seed, f"metatrain/{stage}/{index}/{episode}")
+    dim = _log_uniform(*plan.dims, generator)
+    length = max(1, round(_log_uniform(*plan.horizon, generator) / plan.window))
+    if episode == 0:
+        length = max(1, length * (index + 1) // plan.workers)
+    order = torch.randperm(len(recipe.file.functions), generator=generator).tolist()
+    functions = [recipe.file.functions[i] for i in order[: plan.functions_per_batch]]
+    batch = draw_batch(functions, dim, plan.each, generator).repeat(plan.estimate.copies)
+    return Unroll(architecture=recipe.architecture, settings=recipe.settings, batch=batch), length
+
+
+def _log_uniform(low: int, high: int, generator: Generator) -> int:
+    share = torch.rand((), generator=generator, dtype=torch.float64).item()
+    return min(high, math.floor(math.exp(math.log(low) + share * (math.log(high + 1) - math.log(low)))))
+
+
+def perturbations(recipe: Recipe, stage: int, outer: int) -> Generator:
+    """Return the generator of one outer step's perturbations."""
+    return stream(recipe.file.seed, f"metatrain/perturbation/{stage}/{outer}")
+
+
+__all__ = ["Worker", "begin", "perturbations", "restore"]

@@ -1,0 +1,95 @@
+"""Trained weights: a .safetensors file, and beside it a .json that says where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from rmobench.errors import WeightsError
+from rmobench.registry import find_weights
+
+PACKAGED = Path(__file__).parent / "weights"
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where weights come from."""
+
+    architecture: str
+    settings: dict[str, int | float | bool]  # what the architecture was built with
+    recipe: str  # name of the recipe
+    recipe_sha256: str
+    seed: int
+    commit: str | None  # of the checkout that trained, None outside one
+    wall_s: float
+    n_outer: int  # outer steps taken
+    best_outer: int  # outer step that these weights are from
+    validation: float  # meta-loss on the validation instances
+    curve: tuple[tuple[int, float, float], ...]  # outer step, seconds, validation meta-loss
+    device: str
+    torch: str
+    sha256: str  # of the .safetensors file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Meta-parameters with what they were trained as."""
+
+    theta: Mapping[str, Tensor]
+    settings: Mapping[str, Any]
+    sha256: str
+
+
+def load_weights(name: str, architecture: str) -> Weights:
+    """Load weights and verify them against their provenance.
+
+    Args:
+        name: Of packaged weights, or the path of a .safetensors file.
+        architecture: What they must have been trained as.
+
+    Raises:
+        WeightsError: Missing, damaged, or of another architecture.
+    """
+    path = find_weights(PACKAGED, name)
+    if path is None:
+        raise WeightsError(f"no weights named {name!r} beside {architecture}; give the path of a .safetensors file.")
+    provenance = read_provenance(path)
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != provenance.sha256:
+        raise WeightsError(f"{path}: sha256 {sha256[:12]}, its .json says {provenance.sha256[:12]}: one was changed.")
+    if provenance.architecture != architecture:
+        raise WeightsError(f"{path}: trained as {provenance.architecture}, expected {architecture}.")
+    try:
+        theta = load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: {error}.") from None
+    return Weights(theta=theta, settings=provenance.settings, sha256=sha256)
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Read the .json beside a .safetensors file."""
+    beside = path.with_suffix(".json")
+    try:
+        return msgspec.json.decode(beside.read_bytes(), type=Provenance)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no {beside.name} beside it; weights without provenance are not used.") from None
+    except (msgspec.DecodeError, OSError) as error:
+        raise WeightsError(f"{beside}: {error}.") from None
+
+
+def write_weights(path: Path, theta: Mapping[str, Tensor], **facts: Any) -> Provenance:
+    """Write weights and their provenance; `facts` are its fields, without the hash."""
+    content = save({name: t.detach().cpu().contiguous() for name, t in theta.items()})
+    provenance = Provenance(sha256=hashlib.sha256(content).hexdigest(), **facts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(provenance)) + b"\n")
+    return provenance
