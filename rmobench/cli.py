@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from rmobench.harness.plan import Plan, Planned, Refusal
+    from rmobench.metatrain.recipe import Recipe
+    from rmobench.metatrain.train import Training
 
 STORE = Path("results/records")
 
@@ -420,6 +422,89 @@ def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
         typer.secho(f"{alone} of {len(runs_a)} trials of A have no partner in B and were not compared", fg="yellow")
     if any(change.gates for change in changes):
         raise typer.Exit(1)
+
+
+# --- tune, metatrain ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def tune(
+    suite: Annotated[str, typer.Argument(help="The suite on whose tasks to tune: a name, or a .toml file.")],
+    optimizer: Annotated[list[str], typer.Option(help="Registered optimizer with a search space; repeatable.")],
+    points: Annotated[int, typer.Option(min=1, help="Settings per optimizer: scrambled Sobol points.")] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Tuning seeds; they are never reported.")] = 2,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Suite file to write; default: SUITE_tuned.toml here.")] = None,
+    store: Annotated[Path, typer.Option("--store", help="Folder of tuning records.")] = Path("results/tuning"),
+) -> None:
+    """Tune optimizers on the tasks of a suite and write the winners as a suite; finished trials are not repeated.
+
+    The suite has each optimizer twice: NAME_tuned with its winner on every task, NAME_tuned_once with one winner.
+    """
+    from rmobench.harness.suite import read_suite
+    from rmobench.harness.tuning import tuned_suite, tuning_plan
+    from rmobench.registry import choose_optimizers
+    from rmobench.statistics import winners
+    from rmobench.store import prepare
+
+    runs = read_suite(suite).runs
+    path = out or Path(f"{Path(suite).stem}_tuned.toml")
+    prepare(store)
+    chosen = {}
+    for text in optimizer:
+        (spec,) = {choice.spec.name: choice.spec for choice in choose_optimizers(text)}.values()
+        plan = tuning_plan(runs, spec, n_points=points, n_seeds=seeds)
+        _sweep(_todo(plan, store, frozenset(), quiet=False), store, jobs=jobs or os.cpu_count() or 1, in_process=False, quiet=False)
+        chosen[spec.name] = winners(_load(store, plan))
+    path.write_text(tuned_suite(runs, chosen, n_points=points, n_seeds=seeds), encoding="utf-8")
+    print(f"wrote {path}: `rmobench run {path}` measures the winners on fresh seeds")
+
+
+@app.command()
+def metatrain(
+    recipe: Annotated[str, typer.Argument(help="A packaged recipe, or a .toml file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Weights to write; default: results/metatrain/RECIPE.safetensors.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of from the checkpoint.")] = False,
+) -> None:
+    """Train a learned optimizer and write its weights with their provenance. Interrupted, it goes on where it was."""
+    import torch
+
+    from rmobench.harness.environment import environment
+    from rmobench.metatrain.export import export
+    from rmobench.metatrain.recipe import read_recipe
+
+    torch.set_num_threads(1)  # small tensors: contended threads are ten times slower
+    chosen = read_recipe(recipe)
+    folder = Path("results/metatrain")
+    checkpoint = folder / f"{chosen.name}.checkpoint"
+    if fresh:
+        checkpoint.unlink(missing_ok=True)
+    training = _metatrain(chosen, checkpoint)
+    path = out or folder / f"{chosen.name}.safetensors"
+    written = export(chosen, training, path, commit=environment().commit)
+    print(f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s")
+
+
+def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
+    """Train with a progress bar; Ctrl-C leaves the checkpoint."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rmobench.metatrain.train import train
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    try:
+        with Progress(*columns, console=_console(stderr=True)) as progress:
+            bar = progress.add_task("", total=recipe.n_outer)
+            for now, training in train(recipe, checkpoint):
+                said = f"loss {now.loss:.3f}, validation {now.validation:.3f} (best {now.best:.3f})"
+                odd = f", {now.n_bad} inner steps not finite" if now.n_bad else ""
+                progress.update(bar, completed=now.outer, description=said + odd)
+    except KeyboardInterrupt:
+        typer.secho(f"interrupted; {checkpoint} holds the last minute. The same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    return training
 
 
 # --- publish, merge, data, doctor --------------------------------------------------------------------------

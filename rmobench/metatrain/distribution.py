@@ -29,13 +29,14 @@ class Batch:
         pieces = x.split([len(p.height) for p in self.parts])
         return torch.cat([p.gap(piece) for p, piece in zip(self.parts, pieces, strict=True)])
 
-    def slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return gap [n] and its gradient [n, d], both detached."""
+    def slope(self, x: Tensor, *, differentiable: bool = False) -> tuple[Tensor, Tensor]:
+        """Return gap [n] and its gradient [n, d]; detached, or differentiable in x."""
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
+            x = x if differentiable else x.detach()
+            x = x if x.requires_grad else x.requires_grad_()
             gap = self.gap(x)
-            (gradient,) = torch.autograd.grad(gap.sum(), x)
-        return gap.detach(), gradient
+            (gradient,) = torch.autograd.grad(gap.sum(), x, create_graph=differentiable)
+        return (gap, gradient) if differentiable else (gap.detach(), gradient)
 
     def repeat(self, times: int) -> Batch:
         """Return every problem `times` times, one copy of the batch after the other."""

@@ -16,7 +16,9 @@ class Inner(Protocol):
         """Return the state before the first step, problems first in every tensor."""
         ...
 
-    def window(self, theta: Theta, state: State, n_steps: int, *, own: bool = False) -> tuple[Tensor, State]:
+    def window(
+        self, theta: Theta, state: State, n_steps: int, *, own: bool = False, order: int = 2
+    ) -> tuple[Tensor, State]:
         """Advance every problem; return its loss over the window [n] and the new state."""
         ...
 

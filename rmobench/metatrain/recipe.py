@@ -36,6 +36,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     lr: float = 1e-3  # of the outer Adam, at the beginning
     lr_end: float = 1e-4  # and at the end: it falls exponentially
     clip: float = 1.0  # largest norm of the outer gradient
+    order: int = 2  # of truncated back-propagation
     sigma: float = 0.01  # deviation of the perturbations of PES and NRES
 
     @property
@@ -46,7 +47,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 return PES(self.sigma)
             case "nres":
                 return NRES(self.sigma)
-        return Truncated()
+        return Truncated(self.order)
 
 
 class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,8 +16,12 @@ from rmobench.optimizers.learned.rule import State, Theta
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
-    """Differentiate the window's mean loss, its first state held constant."""
+    """Differentiate the window's mean loss, its first state held constant.
 
+    Order 1 holds the inner gradients constant too: cheaper, and biased within the window.
+    """
+
+    order: int = 2
     copies: int = 1
 
     def begin(self, theta: Theta, inner: Inner) -> State:
@@ -29,6 +33,6 @@ class Truncated:
     ) -> tuple[Theta, Tensor, State]:
         """Differentiate one window."""
         leaves = {name: t.detach().requires_grad_() for name, t in theta.items()}
-        losses, state = inner.window(leaves, memory, n_steps)
+        losses, state = inner.window(leaves, memory, n_steps, order=self.order)
         gradients = torch.autograd.grad(losses.mean(), list(leaves.values()), materialize_grads=True)
         return dict(zip(leaves, gradients, strict=True)), losses.detach(), {k: t.detach() for k, t in state.items()}

@@ -19,6 +19,7 @@ from rmobench.optimizers.learned.rule import Architecture, State, Theta
 FLOOR, CEILING = 1e-8, 1e2  # gaps are clipped to these before the logarithm
 BOX = 20.0  # iterates are clipped to [-BOX, BOX]^d
 SLOPE_MAX = 1e4  # and the slope of the log-gap to this norm
+FLOW_MAX = 10.0  # and what flows back through an iterate to this norm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +36,18 @@ class Unroll:
         blank = vmap(lambda p: self.architecture.rule(theta, **self.settings).init(p))(x)
         return blank | {"x": x, "n_bad": x.new_zeros(len(x))}
 
-    def window(self, theta: Theta, state: State, n_steps: int, *, own: bool = False) -> tuple[Tensor, State]:
+    def window(
+        self, theta: Theta, state: State, n_steps: int, *, own: bool = False, order: int = 2
+    ) -> tuple[Tensor, State]:
         """Take some steps.
-
-        The meta-loss is first-order: the gradients that the rule sees are constants, the loss's dependence on the
-        iterates is exact.
 
         Args:
             theta: Meta-parameters, with a leading n where every problem has its own.
             state: Inner state, n problems.
             n_steps: How many.
             own: Every problem has its own meta-parameters.
+            order: How the loss depends on theta where autograd asks. 1: through the iterates, the gradients that the
+                rule sees being constants. 2: through those gradients too.
 
         Returns:
             The mean over the steps of log10 of the clipped gap [n], and the state after them.
@@ -62,10 +64,18 @@ class Unroll:
         for _ in range(n_steps):
             move, state = step(theta, state, x, g.nan_to_num(0.0, 0.0, 0.0))
             x = (x + move.nan_to_num(0.0, 0.0, 0.0)).clamp(-BOX, BOX)
-            gap, g = self.batch.slope(x)
+            if x.requires_grad and order == 2:
+                x.register_hook(_clipped)  # one problem's explosion must not drown the others
+            gap, g = self.batch.slope(x, differentiable=x.requires_grad and order == 2)
             n_bad = n_bad + ~(move.detach().isfinite().all(-1) & gap.isfinite() & g.isfinite().all(-1))
-            losses.append(log_gap(x, gap, g))
+            losses.append(log_gap(x, gap.detach(), g.detach()))
         return torch.stack(losses).mean(0), state | {"x": x, "n_bad": n_bad}
+
+
+def _clipped(slope: Tensor) -> Tensor:
+    """Clip what flows back into an iterate, problem by problem; [n, d]."""
+    slope = slope.nan_to_num(0.0, 0.0, 0.0)
+    return slope * (FLOW_MAX / len(slope) / slope.norm(dim=-1, keepdim=True).clamp_min(FLOW_MAX / len(slope)))
 
 
 def log_gap(x: Tensor, gap: Tensor, g: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""`name[param=value,...]`, `package.module:Class[param=value,...]` and `@family`: how a user names what to run."""
+"""`name[param=value,...]`, `package.module:Class[param=value,...]` and `@family`: how a user names what to run.
+
+`label = selector` gives an optimizer another name in the reports, e.g. `adam_tuned = adam[lr=0.3]`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +19,7 @@ from rmobench.registry.scan import optimizers, source_of, tasks
 from rmobench.types import OptimizerSpec, TaskSpec, Value, selector
 
 SELECTOR = re.compile(r"^\s*(?P<name>@?[A-Za-z_][\w.:]*|\*)\s*(?:\[(?P<params>.*)\])?\s*$", re.DOTALL)
+LABELLED = re.compile(r"^\s*(?P<label>[A-Za-z_]\w*)\s*=\s*(?P<selector>.+)$", re.DOTALL)
 Spec = TypeVar("Spec", TaskSpec, OptimizerSpec)
 ADAPTER = "rmobench.optimizers.adapters.torch_class:torch_class"
 
@@ -106,6 +110,11 @@ def _chosen_task(spec: TaskSpec, params: Mapping[str, Value]) -> ChosenTask:
 
 def choose_optimizers(text: str) -> list[ChosenOptimizer]:
     """Resolve an optimizer selector: a registered name, `@family`, `*`, or `package.module:Class[lr=0.1]`."""
+    if labelled := LABELLED.match(text):
+        chosen = choose_optimizers(labelled["selector"])
+        if len(chosen) > 1:
+            raise SelectorError(f"got {text!r}: a label names one optimizer, not {len(chosen)}.")
+        return [replace(chosen[0], label=labelled["label"])]
     name, params = parse_selector(text)
     if ":" in name:
         return [_from_class(name, params)]

@@ -9,6 +9,7 @@ from rmobench.statistics.compare import Change, Verdict, compare, unpaired
 from rmobench.statistics.ecdf import Curve, curves
 from rmobench.statistics.leaderboard import leaderboard
 from rmobench.statistics.scores import scores
+from rmobench.statistics.winners import Winners, winners
 
 __all__ = [
     "Change",
@@ -17,9 +18,11 @@ __all__ = [
     "Leaderboard",
     "Row",
     "Verdict",
+    "Winners",
     "compare",
     "curves",
     "leaderboard",
     "scores",
     "unpaired",
+    "winners",
 ]

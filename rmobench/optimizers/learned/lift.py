@@ -1,6 +1,8 @@
-"""A trained rule as an Optimizer."""
+"""A trained rule as an Optimizer, and what it shares with `rmobench.optim`: a rule bound to its weights."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,49 +17,56 @@ def lift(problem: Problem, architecture: Architecture, weights: Weights) -> Opti
 
     Computes in float64 for float64 parameters and in float32 for all others.
     """
-    walk = Walk(architecture, weights)
+    trained = Trained(architecture, weights)
+    states: dict[str, State] = {}
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
-        walk.step({name: p for name, p in problem.params.items() if p.grad is not None})
+        params = {name: [p] for name, p in problem.params.items() if p.grad is not None}
+        if architecture.flat and params:
+            params = {"": [p for (p,) in params.values()]}
+        for name, seen in params.items():
+            states[name] = trained.advance(seen, states.get(name))
 
-    return Optimizer(step, state=walk.tensors, weights=lambda: weights.theta.values())
+    def tensors() -> list[Tensor]:
+        return [t for state in states.values() for t in state.values()]
+
+    return Optimizer(step, state=tensors, weights=lambda: weights.theta.values())
 
 
-class Walk:
-    """The states of a rule over some parameters, and how it moves them."""
+class Trained:
+    """An architecture with its weights, at every device and precision that it meets."""
 
     def __init__(self, architecture: Architecture, weights: Weights) -> None:
-        self.states: dict[str, State] = {}
-        self._architecture = architecture
+        self.architecture = architecture
         self._weights = weights
         self._placed: dict[tuple[torch.device, torch.dtype], Theta] = {}
 
-    def tensors(self) -> list[Tensor]:
-        """Return every tensor of every state."""
-        return [t for state in self.states.values() for t in state.values()]
+    def advance(self, params: Sequence[Tensor], state: State | None, *, factor: float = 1.0) -> State:
+        """Move parameters in place by a step of the rule.
 
-    def step(self, params: dict[str, Tensor]) -> None:
-        """Move the parameters, all of which have a gradient, in place."""
-        if not self._architecture.flat:
-            for name, p in params.items():
-                p.add_(self._update(name, p, p.grad))  # type: ignore[arg-type]  # they have a gradient
-            return
-        if params:
-            x = torch.cat([p.reshape(-1) for p in params.values()])
-            g = torch.cat([p.grad.reshape(-1) for p in params.values()])  # type: ignore[union-attr]
-            moves = self._update("", x, g).split([p.numel() for p in params.values()])
-            for p, move in zip(params.values(), moves, strict=True):
-                p.add_(move.reshape(p.shape))
+        Args:
+            params: What the rule sees as one tensor, all of it with a gradient: one parameter; several if it is flat.
+            state: As the step before returned it; None before the first one.
+            factor: Of the step.
 
-    def _update(self, name: str, p: Tensor, g: Tensor) -> Tensor:
-        dtype = working_type(p)
-        rule = self._architecture.rule(self._theta(p.device, dtype), **self._weights.settings)
-        x = p.to(dtype)
-        state = self.states[name] if name in self.states else rule.init(x)
-        move, self.states[name] = rule.update(state, x, g.to(dtype))
-        return move.to(p.dtype)
+        Returns:
+            The new state.
+        """
+        x = self._joined(params)
+        g = self._joined([p.grad for p in params])  # type: ignore[misc]  # they have a gradient
+        dtype = working_type(x)
+        rule = self.architecture.rule(self._theta(x.device, dtype), **self._weights.settings)
+        wide = x.to(dtype)
+        move, state = rule.update(rule.init(wide) if state is None else state, wide, g.to(dtype))
+        moves = torch.split(move.to(x.dtype).reshape(-1), [p.numel() for p in params])
+        for p, part in zip(params, moves, strict=True):
+            p.add_(part.reshape(p.shape), alpha=factor)
+        return state
+
+    def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([t.reshape(-1) for t in tensors]) if self.architecture.flat else tensors[0]
 
     def _theta(self, device: torch.device, dtype: torch.dtype) -> Theta:
         if (device, dtype) not in self._placed:

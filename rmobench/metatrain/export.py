@@ -1,0 +1,40 @@
+"""From finished meta-training to weights that others can load and trace back."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from rmobench.metatrain.recipe import Recipe
+from rmobench.metatrain.train import Training
+from rmobench.optimizers.learned.weights import Provenance, write_weights
+
+
+def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None) -> Provenance:
+    """Write the best meta-parameters in float32, and where they come from beside them.
+
+    Args:
+        recipe: What was trained.
+        training: How far it went.
+        path: The .safetensors file.
+        commit: Of the checkout that trained, None outside one.
+    """
+    return write_weights(
+        path,
+        {name: t.float() for name, t in training.best.items()},
+        architecture=recipe.file.architecture,
+        settings=recipe.settings,
+        recipe=recipe.name,
+        recipe_sha256=recipe.sha256,
+        seed=recipe.file.seed,
+        commit=commit,
+        wall_s=round(training.wall_s, 1),
+        n_outer=training.outer,
+        best_outer=training.best_outer,
+        validation=training.best_validation,
+        curve=tuple(training.curve),
+        device=platform.processor() or platform.machine(),
+        torch=str(torch.__version__),
+    )
