@@ -454,7 +454,13 @@ def tune(
     for text in optimizer:
         (spec,) = {choice.spec.name: choice.spec for choice in choose_optimizers(text)}.values()
         plan = tuning_plan(runs, spec, n_points=points, n_seeds=seeds)
-        _sweep(_todo(plan, store, frozenset(), quiet=False), store, jobs=jobs or os.cpu_count() or 1, in_process=False, quiet=False)
+        _sweep(
+            _todo(plan, store, frozenset(), quiet=False),
+            store,
+            jobs=jobs or os.cpu_count() or 1,
+            in_process=False,
+            quiet=False,
+        )
         chosen[spec.name] = winners(_load(store, plan))
     path.write_text(tuned_suite(runs, chosen, n_points=points, n_seeds=seeds), encoding="utf-8")
     print(f"wrote {path}: `rmobench run {path}` measures the winners on fresh seeds")
@@ -484,7 +490,9 @@ def metatrain(
     training = _metatrain(chosen, checkpoint)
     path = out or folder / f"{chosen.name}.safetensors"
     written = export(chosen, training, path, commit=environment().commit)
-    print(f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s")
+    print(
+        f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s"
+    )
 
 
 def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
@@ -497,7 +505,7 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
     try:
         with Progress(*columns, console=_console(stderr=True)) as progress:
             bar = progress.add_task("", total=recipe.n_outer)
-            for now, training in train(recipe, checkpoint):
+            for now, training in train(recipe, checkpoint):  # noqa: B007  # the last one is what is returned
                 said = f"loss {now.loss:.3f}, validation {now.validation:.3f} (best {now.best:.3f})"
                 odd = f", {now.n_bad} inner steps not finite" if now.n_bad else ""
                 progress.update(bar, completed=now.outer, description=said + odd)

@@ -91,11 +91,9 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
         n_points: Settings that were tried.
         n_seeds: Tuning seeds.
     """
-    names = ", ".join(winners)
-    lines = [
-        f'description = "{names} tuned: the best of {n_points} scrambled Sobol points of the declared space on {n_seeds} '
-        'tuning seeds, by task (_tuned) and one for all tasks (_tuned_once); written by `rmobench tune`."'
-    ]
+    how = f"the best of {n_points} scrambled Sobol points of the declared space on {n_seeds} tuning seeds"
+    said = f"{', '.join(winners)} tuned: {how}, by task (_tuned) and one for all (_tuned_once). By `rmobench tune`."
+    lines = [f"description = {json.dumps(said)}"]
     for run in runs:
         labels = [task.label for text in run.tasks for task in choose_tasks(text)]
         budget = [f"{key} = {value}" for key in ("n_calls", "time_s") if (value := getattr(run, key)) is not None]

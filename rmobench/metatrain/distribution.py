@@ -26,7 +26,7 @@ class Batch:
 
     def gap(self, x: Tensor) -> Tensor:
         """Return (f - f*) / (f(start) - f*) of every problem; [n, d] -> [n]."""
-        pieces = x.split([len(p.height) for p in self.parts])
+        pieces = torch.split(x, [len(p.height) for p in self.parts])
         return torch.cat([p.gap(piece) for p, piece in zip(self.parts, pieces, strict=True)])
 
     def slope(self, x: Tensor, *, differentiable: bool = False) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None
         path,
         {name: t.float() for name, t in training.best.items()},
         architecture=recipe.file.architecture,
-        settings=recipe.settings,
+        settings=recipe.settings_of(recipe.stage_at(max(0, training.best_outer - 1))[0]),
         recipe=recipe.name,
         recipe_sha256=recipe.sha256,
         seed=recipe.file.seed,

@@ -17,7 +17,7 @@ from rmobench.optimizers.learned.rule import State, Theta
 
 @dataclass(frozen=True, slots=True)
 class NRES:
-    """Keep an episode's perturbation from window to window: less variance than PES, the same smoothed objective."""
+    """Keep an episode's perturbation from window to window: it smooths the objective of the whole episode."""
 
     sigma: float
     copies: int = 2

@@ -19,6 +19,11 @@ from rmobench.optimizers.learned.architectures import ARCHITECTURES
 from rmobench.optimizers.learned.rule import Architecture
 from rmobench.tasks.analytic.instances import FUNCTIONS
 
+UNSHIFTABLE = {
+    "michalewicz": "its minimum holds inside its domain only, and training instances are shifted",
+    "schwefel": "its minimum holds inside its domain only, and training instances are shifted",
+    "powell": "it exists in multiples of four dimensions only",
+}
 PACKAGED = Path(__file__).parent / "recipes"
 
 
@@ -37,6 +42,8 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     lr_end: float = 1e-4  # and at the end: it falls exponentially
     clip: float = 1.0  # largest norm of the outer gradient
     order: int = 2  # of truncated back-propagation
+    average: float = 0.0  # decay of the running mean of theta that is validated and written, per outer step
+    settings: dict[str, bool | int | float] = {}  # of the architecture, for this stage instead of the recipe's
     sigma: float = 0.01  # deviation of the perturbations of PES and NRES
 
     @property
@@ -71,7 +78,6 @@ class RecipeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     stages: tuple[Stage, ...]
     settings: dict[str, bool | int | float] = {}
     validation: Validation = Validation()
-    start_from: str | None = None  # path of weights to begin with, instead of fresh ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +95,20 @@ class Recipe:
 
     @property
     def settings(self) -> dict[str, bool | int | float]:
-        """Return the architecture's settings, defaults included."""
-        return {**self.architecture.settings, **self.file.settings}
+        """Return the architecture's settings at the beginning, defaults included."""
+        return self.settings_of(0)
+
+    def stage_at(self, outer: int) -> tuple[int, int]:
+        """Return the stage that the outer step (counted from 0) belongs to, and its number within the stage."""
+        stage = 0
+        while stage < len(self.file.stages) - 1 and outer >= self.file.stages[stage].n_outer:
+            outer -= self.file.stages[stage].n_outer
+            stage += 1
+        return stage, outer
+
+    def settings_of(self, stage: int) -> dict[str, bool | int | float]:
+        """Return the architecture's settings of a stage, defaults included."""
+        return {**self.architecture.settings, **self.file.settings, **self.file.stages[stage].settings}
 
     @property
     def n_outer(self) -> int:
@@ -128,10 +146,17 @@ def _check(file: RecipeFile) -> None:
     if file.architecture not in ARCHITECTURES:
         raise RecipeError(f"got architecture {file.architecture!r}, expected one of {', '.join(ARCHITECTURES)}.")
     known = ARCHITECTURES[file.architecture].settings
-    if unknown := [name for name in file.settings if name not in known]:
+    given = [*file.settings, *(name for stage in file.stages for name in stage.settings)]
+    if unknown := [name for name in given if name not in known]:
         raise RecipeError(f"got setting {unknown[0]!r}; {file.architecture} has {', '.join(known)}.")
     if unknown := [name for name in file.functions if name not in (*FUNCTIONS, QUADRATIC)]:
         raise RecipeError(f"got function {unknown[0]!r}, expected some of {', '.join((*FUNCTIONS, QUADRATIC))}.")
+    if unknown := [name for name in file.held_out if name not in FUNCTIONS]:
+        raise RecipeError(f"got held-out function {unknown[0]!r}, expected some of {', '.join(FUNCTIONS)}.")
+    if twice := [name for name in file.functions if file.functions.count(name) > 1]:
+        raise RecipeError(f"{twice[0]} is in functions more than once.")
+    if unfit := [name for name in file.functions if name in UNSHIFTABLE]:
+        raise RecipeError(f"{unfit[0]} cannot be trained on: {UNSHIFTABLE[unfit[0]]}.")
     if trained := [name for name in file.functions if name in file.held_out]:
         raise RecipeError(f"{', '.join(trained)}: held out and trained on; take it out of one of the lists.")
     if missing := [name for name in FUNCTIONS if name not in (*file.functions, *file.held_out)]:
@@ -140,8 +165,9 @@ def _check(file: RecipeFile) -> None:
         raise RecipeError("got no stages or no functions, expected at least one of each.")
     for stage in file.stages:
         _check_stage(stage, file)
-    if min(file.validation.dims) < 2 or min(file.validation.each, file.validation.horizon, file.validation.every) < 1:
-        raise RecipeError("validation: expected dims of at least 2, and each, horizon and every of at least 1.")
+    plan = file.validation
+    if min(plan.dims, default=0) < 2 or min(plan.each, plan.horizon, plan.every, plan.patience) < 1:
+        raise RecipeError("validation: expected dims of at least 2; each, horizon, every and patience of at least 1.")
 
 
 def _check_stage(stage: Stage, file: RecipeFile) -> None:
@@ -155,5 +181,9 @@ def _check_stage(stage: Stage, file: RecipeFile) -> None:
     for name, number in (("lr", stage.lr), ("lr_end", stage.lr_end), ("clip", stage.clip), ("sigma", stage.sigma)):
         if not 0.0 < number < float("inf"):
             raise RecipeError(f"got {name} = {number}, expected a positive number.")
+    if stage.order not in (1, 2):
+        raise RecipeError(f"got order = {stage.order}, expected 1 or 2.")
+    if not 0.0 <= stage.average < 1.0:
+        raise RecipeError(f"got average = {stage.average}, expected a decay in [0, 1).")
     if not 1 <= stage.functions_per_batch <= len(file.functions):
         raise RecipeError(f"got functions_per_batch = {stage.functions_per_batch}, there are {len(file.functions)}.")

@@ -16,7 +16,6 @@ from rmobench.metatrain.recipe import Recipe, Stage
 from rmobench.metatrain.validate import validate, validation_set
 from rmobench.metatrain.workers import Worker
 from rmobench.optimizers.learned.rule import Theta
-from rmobench.optimizers.learned.weights import load_weights
 from rmobench.tasks.streams import stream
 
 CHECKPOINT_S = 60.0
@@ -41,6 +40,7 @@ class Training:
 
     theta: Theta
     adam: torch.optim.Adam
+    average: Theta  # running mean of theta: what is validated
     best: Theta
     outer: int = 0
     best_outer: int = 0
@@ -54,7 +54,9 @@ class Training:
     workers: list[Worker] = field(default_factory=list)
 
 
-def train(recipe: Recipe, checkpoint: Path, *, checkpoint_s: float = CHECKPOINT_S) -> Iterator[tuple[Progress, Training]]:
+def train(
+    recipe: Recipe, checkpoint: Path, *, checkpoint_s: float = CHECKPOINT_S
+) -> Iterator[tuple[Progress, Training]]:
     """Meta-train to the end of the recipe, from the checkpoint if there is one; yield after every outer step.
 
     Args:
@@ -66,17 +68,16 @@ def train(recipe: Recipe, checkpoint: Path, *, checkpoint_s: float = CHECKPOINT_
         RecipeError: The checkpoint belongs to another recipe.
     """
     training = load_checkpoint(recipe, checkpoint) if checkpoint.is_file() else fresh(recipe)
-    instances = validation_set(recipe)
+    instances = [validation_set(recipe, stage) for stage in range(len(recipe.file.stages))]
     saved_at = began = time.monotonic()
     before = training.wall_s
-    ends = _ends(recipe)
     plan = recipe.file.validation
     while training.outer < recipe.n_outer and training.since_best < plan.patience:
-        stage = next(i for i, end in enumerate(ends) if training.outer < end)
-        loss = _outer_step(recipe, training, stage, training.outer - (ends[stage] - recipe.file.stages[stage].n_outer))
+        stage, step = recipe.stage_at(training.outer)
+        loss = _outer_step(recipe, training, stage, step)
         training.wall_s = before + time.monotonic() - began
         if training.outer % plan.every == 0 or training.outer == recipe.n_outer:
-            _validate(training, validate(training.theta, instances, plan.horizon))
+            _validate(training, validate(training.average, instances[stage], plan.horizon))
         over = training.outer == recipe.n_outer or training.since_best >= plan.patience
         if over or time.monotonic() - saved_at > checkpoint_s:
             save_checkpoint(recipe, training, checkpoint)
@@ -87,13 +88,9 @@ def train(recipe: Recipe, checkpoint: Path, *, checkpoint_s: float = CHECKPOINT_
 def fresh(recipe: Recipe) -> Training:
     """Return meta-training before the first outer step."""
     generator = stream(recipe.file.seed, "metatrain/theta")
-    if recipe.file.start_from is not None:
-        theta = dict(load_weights(recipe.file.start_from, recipe.file.architecture).theta)
-    else:
-        theta = recipe.architecture.fresh(generator, **recipe.settings)
-    theta = {name: t.double() for name, t in theta.items()}
-    best = {name: t.clone() for name, t in theta.items()}
-    return Training(theta=theta, adam=torch.optim.Adam(theta.values()), best=best)
+    theta = {name: t.double() for name, t in recipe.architecture.fresh(generator, **recipe.settings).items()}
+    average, best = ({name: t.clone() for name, t in theta.items()} for _ in range(2))
+    return Training(theta=theta, adam=torch.optim.Adam(theta.values()), average=average, best=best)
 
 
 def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> float:
@@ -103,6 +100,7 @@ def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> fl
         training.workers = [
             episodes.begin(recipe, training.theta, stage=stage, index=i, episode=0) for i in range(plan.workers)
         ]
+        training.best_validation, training.since_best = float("inf"), 0  # of another stage's settings
     turn = step % plan.workers
     worker = training.workers[turn]
     if worker.finished:
@@ -119,7 +117,10 @@ def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> fl
 
 
 def _descend(training: Training, gradient: Theta, plan: Stage, step: int) -> None:
-    """Take one Adam step along the clipped gradient; one that is not finite is counted and left out."""
+    """Take one Adam step along the clipped gradient, and theta into the running mean.
+
+    A gradient that is not finite is counted and left out.
+    """
     for name, t in training.theta.items():
         t.grad = gradient[name]
     norm = torch.nn.utils.clip_grad_norm_(training.theta.values(), plan.clip)
@@ -129,6 +130,8 @@ def _descend(training: Training, gradient: Theta, plan: Stage, step: int) -> Non
     for group in training.adam.param_groups:
         group["lr"] = plan.lr * (plan.lr_end / plan.lr) ** (step / plan.n_outer)
     training.adam.step()
+    for name, mean in training.average.items():
+        mean.lerp_(training.theta[name], 1.0 - plan.average)
 
 
 def _validate(training: Training, value: float) -> None:
@@ -138,13 +141,7 @@ def _validate(training: Training, value: float) -> None:
     if value < training.best_validation:
         training.since_best = 0
         training.best_validation, training.best_outer = value, training.outer
-        training.best = {name: t.clone() for name, t in training.theta.items()}
-
-
-def _ends(recipe: Recipe) -> list[int]:
-    """Return the outer step after which every stage ends."""
-    counts = [stage.n_outer for stage in recipe.file.stages]
-    return [sum(counts[: i + 1]) for i in range(len(counts))]
+        training.best = {name: t.clone() for name, t in training.average.items()}
 
 
 def _progress(recipe: Recipe, training: Training, loss: float) -> Progress:
@@ -161,7 +158,17 @@ def _progress(recipe: Recipe, training: Training, loss: float) -> Progress:
 
 # --- checkpoints -------------------------------------------------------------------------------------------
 
-_NUMBERS = ("outer", "best_outer", "best_validation", "validation", "n_bad", "n_skipped", "since_best", "wall_s", "curve")
+_NUMBERS = (
+    "outer",
+    "best_outer",
+    "best_validation",
+    "validation",
+    "n_bad",
+    "n_skipped",
+    "since_best",
+    "wall_s",
+    "curve",
+)
 
 
 def save_checkpoint(recipe: Recipe, training: Training, path: Path) -> None:
@@ -169,6 +176,7 @@ def save_checkpoint(recipe: Recipe, training: Training, path: Path) -> None:
     content: dict[str, Any] = {name: getattr(training, name) for name in _NUMBERS} | {
         "recipe_sha256": recipe.sha256,
         "theta": {name: t.detach() for name, t in training.theta.items()},
+        "average": training.average,
         "best": training.best,
         "adam": training.adam.state_dict(),
         "workers": [(w.numbers(), w.memory) for w in training.workers],
@@ -190,6 +198,7 @@ def load_checkpoint(recipe: Recipe, path: Path) -> Training:
     return Training(
         theta=theta,
         adam=adam,
+        average=content["average"],
         best=content["best"],
         workers=[episodes.restore(recipe, numbers, memory) for numbers, memory in content["workers"]],
         **{name: content[name] for name in _NUMBERS},

@@ -1,7 +1,8 @@
 """Unroll a rule over a batch of problems.
 
-The inner state is one flat dictionary with the problems first in every tensor: the iterate "x" [n, d] and what the rule
-keeps, and "n_bad" [n], in how many steps the rule or the problem was not finite. Problems are a batch dimension (torch.func.vmap), and so are meta-parameters where every problem has its own.
+The inner state is one flat dictionary with the problems first in every tensor: the iterate "x" [n, d], what the rule
+keeps, and "n_bad" [n], in how many steps the rule or the problem was not finite. Problems are a batch dimension
+(torch.func.vmap), and so are meta-parameters where every problem has its own.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Unroll:
         for _ in range(n_steps):
             move, state = step(theta, state, x, g.nan_to_num(0.0, 0.0, 0.0))
             x = (x + move.nan_to_num(0.0, 0.0, 0.0)).clamp(-BOX, BOX)
-            if x.requires_grad and order == 2:
-                x.register_hook(_clipped)  # one problem's explosion must not drown the others
             gap, g = self.batch.slope(x, differentiable=x.requires_grad and order == 2)
+            if x.requires_grad and order == 2:
+                x.register_hook(_clipped)  # type: ignore[no-untyped-call]  # after slope, whose autograd.grad it would clip too
             n_bad = n_bad + ~(move.detach().isfinite().all(-1) & gap.isfinite() & g.isfinite().all(-1))
             losses.append(log_gap(x, gap.detach(), g.detach()))
         return torch.stack(losses).mean(0), state | {"x": x, "n_bad": n_bad}
@@ -75,7 +76,7 @@ class Unroll:
 def _clipped(slope: Tensor) -> Tensor:
     """Clip what flows back into an iterate, problem by problem; [n, d]."""
     slope = slope.nan_to_num(0.0, 0.0, 0.0)
-    return slope * (FLOW_MAX / len(slope) / slope.norm(dim=-1, keepdim=True).clamp_min(FLOW_MAX / len(slope)))
+    return _at_most(slope, FLOW_MAX / len(slope))
 
 
 def log_gap(x: Tensor, gap: Tensor, g: Tensor) -> Tensor:
@@ -86,5 +87,11 @@ def log_gap(x: Tensor, gap: Tensor, g: Tensor) -> Tensor:
     clipped = gap.nan_to_num(CEILING, CEILING, CEILING).clamp(FLOOR, CEILING)
     slope = torch.where((gap == clipped).unsqueeze(-1), g / (clipped * math.log(10.0)).unsqueeze(-1), 0.0)
     slope = slope.nan_to_num(0.0, 0.0, 0.0)
-    slope = slope * (SLOPE_MAX / slope.norm(dim=-1, keepdim=True).clamp_min(SLOPE_MAX))
-    return clipped.log10() + (slope * (x - x.detach())).sum(-1)
+    value: Tensor = clipped.log10() + (_at_most(slope, SLOPE_MAX) * (x - x.detach())).sum(-1)
+    return value
+
+
+def _at_most(slope: Tensor, length: float) -> Tensor:
+    """Shorten every row to a length; [n, d]."""
+    shortened: Tensor = slope * (length / slope.norm(dim=-1, keepdim=True).clamp_min(length))
+    return shortened

@@ -11,13 +11,13 @@ from rmobench.optimizers.learned.rule import Theta
 from rmobench.tasks.streams import stream
 
 
-def validation_set(recipe: Recipe) -> tuple[Unroll, ...]:
+def validation_set(recipe: Recipe, stage: int) -> tuple[Unroll, ...]:
     """Draw the validation instances, one batch per dimension; the same for every recipe with the same lists."""
     plan = recipe.file.validation
     return tuple(
         Unroll(
             architecture=recipe.architecture,
-            settings=recipe.settings,
+            settings=recipe.settings_of(stage),
             batch=draw_batch(recipe.file.functions, dim, plan.each, stream(0, f"metatrain/validation/{dim}")),
         )
         for dim in plan.dims

@@ -10,7 +10,7 @@ import torch
 from torch import Generator
 
 from rmobench.metatrain.distribution import draw_batch
-from rmobench.metatrain.recipe import Recipe, Stage
+from rmobench.metatrain.recipe import Recipe
 from rmobench.metatrain.unroll import Unroll
 from rmobench.optimizers.learned.rule import State, Theta
 from rmobench.tasks.streams import stream
@@ -65,7 +65,7 @@ def _episode(recipe: Recipe, stage: int, index: int, episode: int) -> tuple[Unro
     order = torch.randperm(len(recipe.file.functions), generator=generator).tolist()
     functions = [recipe.file.functions[i] for i in order[: plan.functions_per_batch]]
     batch = draw_batch(functions, dim, plan.each, generator).repeat(plan.estimate.copies)
-    return Unroll(architecture=recipe.architecture, settings=recipe.settings, batch=batch), length
+    return Unroll(architecture=recipe.architecture, settings=recipe.settings_of(stage), batch=batch), length
 
 
 def _log_uniform(low: int, high: int, generator: Generator) -> int:

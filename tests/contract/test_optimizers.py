@@ -9,7 +9,7 @@ from torch import nn
 from rmobench.errors import Stop
 from rmobench.harness.plan import plan
 from rmobench.harness.trial import run_trial
-from rmobench.registry import load, optimizers, tasks
+from rmobench.registry import load, optimizers, tasks, unavailable
 from rmobench.types import Budget, Problem, Record, Status
 from tests.contract.fitting import OPTIMIZERS, chosen, task_for
 
@@ -20,7 +20,7 @@ HONEST = {Status.solved, Status.budget, Status.stopped, Status.diverged, Status.
 @pytest.fixture(params=OPTIMIZERS)
 def optimizer(request):
     if task_for(request.param) is None:
-        pytest.skip(f"{request.param} needs {', '.join(optimizers()[request.param].requires)}, which is not installed")
+        pytest.skip(f"{request.param}: {unavailable(optimizers()[request.param])}")
     return request.param
 
 

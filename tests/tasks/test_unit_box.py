@@ -14,12 +14,19 @@ from rmobench.types import Problem
 
 CPU = torch.device("cpu")
 FREE = [name for name in FUNCTIONS if not function_named(name, 4).only_inside]
-CASES = [(name, {}) for name in FUNCTIONS] + [
-    (name, kind) for name in FREE for kind in ({"shifted": True}, {"rotated": True}, {"shifted": True, "rotated": True})
+KINDS = {
+    "plain": {},
+    "shifted": {"shifted": True},
+    "rotated": {"rotated": True},
+    "moved": {"shifted": True, "rotated": True},
+}
+CASES = [
+    pytest.param(name, kind, id=f"{name}-{word}")
+    for name in FUNCTIONS
+    for word, kind in KINDS.items()
+    if name in FREE or not kind
 ]
-every = pytest.mark.parametrize(
-    ("name", "kind"), CASES, ids=lambda v: "-".join(v) or "plain" if isinstance(v, dict) else v
-)
+every = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
 def build(name: str, dim: int = 4, seed: int = 1, dtype: torch.dtype = torch.float64, **kind: bool) -> Problem:

@@ -28,7 +28,9 @@ def fresh_encoder(name: str, width: int, generator: Generator) -> Theta:
 
 def encode(theta: Theta, name: str, h: Tensor, *, heads: int) -> Tensor:
     """Let the tokens attend to each other, then transform each one; [D, width] -> [D, width]."""
-    h = h + linear(theta, f"{name}.out", attention(linear(theta, f"{name}.qkv", norm(theta, f"{name}.norm1", h)), heads))
+    h = h + linear(
+        theta, f"{name}.out", attention(linear(theta, f"{name}.qkv", norm(theta, f"{name}.norm1", h)), heads)
+    )
     hidden = torch.relu(linear(theta, f"{name}.up", norm(theta, f"{name}.norm2", h)))
     return h + linear(theta, f"{name}.down", hidden)
 

@@ -6,7 +6,8 @@ B, as BFGS would; a branch per parameter predicts step size and direction; meta-
 every dimension.
 
 Ours, where the description is silent: pre-norm encoders without positional code (Xiong et al. 2020, arXiv 2002.04745),
-one rank-one update per encoder, their mean added to B, B divided by its mean eigenvalue, and the scales.
+one rank-one update per encoder, their mean added to B, B divided by its mean eigenvalue and kept off singularity by a
+share of the identity, and the scales.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def fresh(
     theta |= fresh_linear("embedding", N_FEATURES, width, generator)
     for layer in range(layers):
         theta |= fresh_encoder(f"encoder.{layer}", width, generator)
-        theta[f"readout.{layer}"] = torch.randn(width, generator=generator) * (0.3 / width**0.5)
+        theta[f"readout.{layer}"] = torch.randn(width, generator=generator) * (0.1 / width**0.5)
     return theta
 
 
@@ -45,6 +46,7 @@ def rule(
     head_width: int = 4,
     use_B: bool = True,
     normalise_B: bool = True,
+    floor_B: float = 1e-4,
     step_scale: float = 0.001,
     exponent_scale: float = 0.001,
 ) -> Rule:
@@ -57,7 +59,9 @@ def rule(
         heads: Of the attention.
         head_width: Hidden width of the branch that gives d and a; 4 is Adafactor-MLP's.
         use_B: Off: the branch alone, which is Adafactor-MLP.
-        normalise_B: Divide B by trace(B) / D after every update.
+        normalise_B: Divide B by trace(B) / D after every update, and mix it with the identity.
+        floor_B: Share of the identity in that mixture. Without it the eigenvalues of directions that no update touches
+            shrink geometrically and are lost in rounding; with it none falls below floor_B.
         step_scale: Of d.
         exponent_scale: Of a.
     """
@@ -77,6 +81,7 @@ def rule(
         B = state["B"] + u.mT @ u / layers
         if normalise_B:
             B = B * (len(x) / B.diagonal().sum())
+            B = B.lerp(torch.eye(len(x), dtype=B.dtype, device=B.device), floor_B)
         return -(B @ s), new | {"B": B}
 
     return Rule(init, update)
@@ -103,6 +108,7 @@ ARCHITECTURE = Architecture(
         "head_width": 4,
         "use_B": True,
         "normalise_B": True,
+        "floor_B": 1e-4,
         "step_scale": 0.001,
         "exponent_scale": 0.001,
     },
@@ -132,7 +138,9 @@ def optimus(problem: Problem, *, weights: str = "optimus", dim_max: int = 2000) 
     dim = sum(p.numel() for p in problem.params.values())
     if dim > dim_max:
         heads = trained.settings["heads"]
-        itemsize = max((torch.promote_types(p.dtype, torch.float32).itemsize for p in problem.params.values()), default=4)
+        itemsize = max(
+            (torch.promote_types(p.dtype, torch.float32).itemsize for p in problem.params.values()), default=4
+        )
         gigabytes = (2 + 2 * heads) * dim**2 * itemsize / 1e9
         raise UnfitError(
             f"optimus: got {dim} parameters, expected at most dim_max={dim_max}: the preconditioner and the attention "

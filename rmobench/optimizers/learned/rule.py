@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -72,7 +73,7 @@ def fresh_mlp(widths: tuple[int, ...], generator: Generator) -> Theta:
     """Draw the layers of `mlp`; the first layers for ReLU (He et al. 2015), the last one small."""
     theta: Theta = {}
     last = len(widths) - 2
-    for layer, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for layer, (n_in, n_out) in enumerate(pairwise(widths)):
         gain = 0.1 if layer == last else 2.0**0.5
         theta |= fresh_linear(f"mlp.{layer}", n_in, n_out, generator, gain=gain)
     return theta

@@ -42,7 +42,9 @@ def unit_box(
     """
     own = function_named(function, dim)
     if own.only_inside and (shifted or rotated):
-        raise ArgumentError(f"unit_box: {function} has its minimum inside its domain only; it is not shifted or rotated.")
+        raise ArgumentError(
+            f"unit_box: {function} has its minimum inside its domain only; it is not shifted or rotated."
+        )
     instance = draw_instance(own, stream(seed, "instance"), shifted=shifted, rotated=rotated)
     start = 2.0 * torch.rand(dim, generator=stream(seed, "init"), dtype=torch.float64) - 1.0
     height = own.value(instance.own(start)).item() - own.optimum

@@ -1,0 +1,22 @@
+"""The seed methods as ordinary torch.optim.Optimizer classes, to train with outside the bench.
+
+They compute what the bench form computes, bit for bit. Import reads no weights; the constructor does.
+
+    from rmobench.optim import AdafactorMLP, Optimus
+
+    optimizer = AdafactorMLP(model.parameters(), weights="adafactor_mlp")  # or "mine.safetensors"
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=1000)  # of the factor lr, 1 at first
+    for inputs, targets in batches:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+    torch.save(optimizer.state_dict(), "optimizer.pt")
+"""
+
+from __future__ import annotations
+
+from rmobench.optim.learned import AdafactorMLP, MLPLOpt, Optimus
+
+__all__ = ["AdafactorMLP", "MLPLOpt", "Optimus"]
