@@ -117,3 +117,10 @@ def test_an_edited_class_is_another_version(tmp_path, monkeypatch):
 def test_a_class_that_does_not_exist_is_the_users_mistake():
     with pytest.raises(InputError, match="no module named 'nowhere"):
         choose_optimizers("nowhere.at_all:Adam")
+
+
+def test_a_label_renames_one_optimizer():
+    (chosen,) = choose_optimizers("mine = adam[lr=0.5]")
+    assert (chosen.label, chosen.spec.name, chosen.hyper["lr"]) == ("mine", "adam", 0.5)
+    with pytest.raises(SelectorError, match="a label names one optimizer"):
+        choose_optimizers("mine = @classical")

@@ -1,0 +1,64 @@
+"""Tuning points and the suite that measures the winners."""
+
+import math
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from rmobench.errors import InputError
+from rmobench.harness.suite import SuiteFile, Sweep, expand
+from rmobench.harness.tuning import FIRST_SEED, points, tuned_suite, tuning_plan
+from rmobench.registry import optimizers
+from rmobench.types import Choice
+
+TUNABLE = sorted(name for name, spec in optimizers().items() if spec.search)
+RUNS = (Sweep(tasks=("sphere[dim=2]", "trid[dim=3]"), optimizers=("bfgs",), seeds=2, n_calls=50),)
+
+
+@pytest.mark.parametrize("name", TUNABLE)
+def test_points_lie_in_the_declared_space_and_repeat(name):
+    spec = optimizers()[name]
+    chosen = points(spec, 16)
+    assert [c.hyper for c in chosen] == [c.hyper for c in points(spec, 16)]
+    ways = math.prod(len(where.values) if isinstance(where, Choice) else 16 for where in spec.search.values())
+    assert len({c.label for c in chosen}) == min(16, ways)
+    for key, where in spec.search.items():
+        values = [c.hyper[key] for c in chosen]
+        inside = [v in where.values if isinstance(where, Choice) else where.low <= v <= where.high for v in values]
+        assert all(inside)
+
+
+def test_points_of_a_log_range_are_spread_evenly_over_its_logarithm():
+    """A Sobol net of 16 points has one in every sixteenth."""
+    lr = [c.hyper["lr"] for c in points(optimizers()["adam"], 16)]
+    sixteenths = sorted(int(16 * math.log(v / 1e-4) / math.log(1.0 / 1e-4)) for v in lr)
+    assert sixteenths == list(range(16))
+
+
+def test_an_optimizer_without_a_search_space_is_refused():
+    with pytest.raises(InputError, match="optimus declares no search space"):
+        points(optimizers()["optimus"], 16)
+
+
+def test_tuning_seeds_are_never_reported():
+    plan = tuning_plan(RUNS, optimizers()["adam"], n_points=4, n_seeds=2)
+    assert {p.trial.seed for p in plan.trials} == {FIRST_SEED, FIRST_SEED + 1}
+    assert {p.trial.budget.n_calls for p in plan.trials} == {50}
+    assert len(plan.trials) == 2 * 4 * 2
+
+
+def test_the_suite_of_the_winners_runs_each_on_its_task():
+    won = SimpleNamespace(
+        by_task={"sphere[dim=2]": "adam[lr=0.5]", "trid[dim=3]": "adam[lr=0.25]"}, overall="adam[lr=0.125]"
+    )
+    text = tuned_suite(RUNS, {"adam": won}, n_points=4, n_seeds=2)
+    plan = expand(msgspec.toml.decode(text, type=SuiteFile).runs)
+    found = {(p.trial.task_label, p.trial.label, p.trial.hyper["lr"]) for p in plan.trials}
+    assert found == {
+        ("sphere[dim=2]", "adam_tuned", 0.5),
+        ("trid[dim=3]", "adam_tuned", 0.25),
+        ("sphere[dim=2]", "adam_tuned_once", 0.125),
+        ("trid[dim=3]", "adam_tuned_once", 0.125),
+    }
+    assert {(p.trial.seed, p.trial.budget.n_calls) for p in plan.trials} == {(0, 50), (1, 50)}

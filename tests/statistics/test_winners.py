@@ -1,0 +1,42 @@
+"""Tuning: who won, worked out by hand."""
+
+import pandas as pd
+import pytest
+
+from rmobench.errors import InputError
+from rmobench.statistics import winners
+from tests.statistics.records import trial
+
+EASY, HARD = "easy[dim=2]", "hard[dim=2]"
+
+
+def table(*rows):
+    return pd.DataFrame(
+        [trial(hits, task=task, optimizer=name, seed=s, id=str(s)) for s, (task, name, hits) in enumerate(rows)]
+    )
+
+
+def test_the_lowest_ert_at_the_headline_wins_a_task():
+    """a: (10 + 100) / 1 = 110; b: (40 + 60) / 2 = 50; the faster single hit does not win."""
+    runs = table(
+        (EASY, "a", {1e-1: 1, 1e-2: 10}), (EASY, "a", {1e-1: 1}), (EASY, "b", {1e-2: 40}), (EASY, "b", {1e-2: 60})
+    )
+    assert winners(runs).by_task == {EASY: "b"}
+
+
+def test_where_nobody_reached_the_headline_the_easier_rung_decides():
+    runs = table((HARD, "a", {}), (HARD, "b", {1e-1: 90}), (HARD, "c", {1e-1: 70}))
+    assert winners(runs).by_task == {HARD: "c"}
+
+
+def test_over_all_tasks_the_geometric_mean_decides_and_a_miss_costs_twice_the_budget():
+    """a: sqrt(10 * 200) = 44.7; b: sqrt(50 * 50) = 50; with a miss of b on HARD it would be 100."""
+    runs = table((EASY, "a", {1e-2: 10}), (HARD, "a", {}), (EASY, "b", {1e-2: 50}), (HARD, "b", {1e-2: 50}))
+    assert winners(runs).overall == "a"
+    runs = table((EASY, "a", {1e-2: 10}), (HARD, "a", {}), (EASY, "b", {1e-2: 30}), (HARD, "b", {1e-2: 50}))
+    assert winners(runs).overall == "b"
+
+
+def test_no_records_are_the_users_mistake():
+    with pytest.raises(InputError, match="no records"):
+        winners(table((EASY, "a", {})).iloc[:0])
