@@ -132,14 +132,20 @@ def read_recipe(name: str) -> Recipe:
     if path is None:
         raise UnknownNameError("recipe", name, recipes())
     try:
-        content = path.read_bytes()
-        file = msgspec.toml.decode(content, type=RecipeFile)
+        file = msgspec.toml.decode(path.read_bytes(), type=RecipeFile)
         _check(file)
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such file.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecipeError) as error:
         raise RecipeError(f"{path}: {error}") from None
-    return Recipe(name=path.stem, sha256=hashlib.sha256(content).hexdigest(), file=file)
+    return Recipe(name=path.stem, sha256=_sha256(file), file=file)
+
+
+def _sha256(file: RecipeFile) -> str:
+    """Hash what decides the weights: all but the description, defaults filled in."""
+    decisive = msgspec.to_builtins(file)
+    del decisive["description"]
+    return hashlib.sha256(msgspec.json.encode(decisive, order="sorted")).hexdigest()
 
 
 def _check(file: RecipeFile) -> None:

@@ -1,0 +1,1 @@
+"""One file per claim, named like it, with a module-level CLAIM."""
