@@ -472,6 +472,7 @@ def metatrain(
     out: Annotated[
         Path | None, typer.Option(help="Weights to write; default: results/metatrain/RECIPE.safetensors.")
     ] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of from the checkpoint.")] = False,
 ) -> None:
     """Train a learned optimizer and write its weights with their provenance. Interrupted, it goes on where it was."""
@@ -482,13 +483,14 @@ def metatrain(
     from rmobench.metatrain.recipe import read_recipe
 
     torch.set_num_threads(1)  # small tensors: contended threads are ten times slower
-    chosen = read_recipe(recipe)
+    chosen = read_recipe(recipe, seed=seed)
+    stem = chosen.name if seed is None else f"{chosen.name}-seed{seed}"
     folder = Path("results/metatrain")
-    checkpoint = folder / f"{chosen.name}.checkpoint"
+    checkpoint = folder / f"{stem}.checkpoint"
     if fresh:
         checkpoint.unlink(missing_ok=True)
     training = _metatrain(chosen, checkpoint)
-    path = out or folder / f"{chosen.name}.safetensors"
+    path = out or folder / f"{stem}.safetensors"
     written = export(chosen, training, path, commit=environment().commit)
     print(
         f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s"

@@ -121,8 +121,12 @@ def recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(PACKAGED.glob("*.toml"))}
 
 
-def read_recipe(name: str) -> Recipe:
+def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
     """Read a recipe by its packaged name, or by the path of a .toml file.
+
+    Args:
+        name: Of the recipe.
+        seed: Instead of the recipe's own; another seed is another recipe.
 
     Raises:
         UnknownNameError: No packaged recipe of that name.
@@ -138,6 +142,8 @@ def read_recipe(name: str) -> Recipe:
         raise RecipeError(f"{path}: no such file.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, OSError, RecipeError) as error:
         raise RecipeError(f"{path}: {error}") from None
+    if seed is not None:
+        file = msgspec.structs.replace(file, seed=seed)
     return Recipe(name=path.stem, sha256=_sha256(file), file=file)
 
 
