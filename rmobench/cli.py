@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rmobench.metatrain.train import Training
 
 STORE = Path("results/records")
+REFERENCE = Path("results/reference")
 
 app = typer.Typer(
     help="Who reaches the target first: optimizers on problems with geometry.",
@@ -36,7 +37,7 @@ data_app = typer.Typer(help="Where real data comes from.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 
-Kind = Literal["tasks", "optimizers", "suites"]
+Kind = Literal["tasks", "optimizers", "suites", "claims"]
 Device = Literal["cpu", "cuda"]
 Axis = Literal["step", "n_grad", "time_s"]
 
@@ -101,7 +102,19 @@ def _list_suites() -> list[dict[str, Any]]:
     return [row(name, path) for name, path in suites().items()]
 
 
-_LISTINGS = {"tasks": _list_tasks, "optimizers": _list_optimizers, "suites": _list_suites}
+def _list_claims() -> list[dict[str, Any]]:
+    from rmobench.claims import choose_claims
+    from rmobench.report.claims import listing
+
+    return [dict(row) for row in listing(choose_claims())]
+
+
+_LISTINGS = {
+    "tasks": _list_tasks,
+    "optimizers": _list_optimizers,
+    "suites": _list_suites,
+    "claims": _list_claims,
+}
 
 
 # --- run ---------------------------------------------------------------------------------------------------
@@ -133,7 +146,7 @@ def run(
     in_process: Annotated[bool, typer.Option("--in-process", help="No workers: for debuggers.")] = False,
     axis: AxisOption = "n_grad",
     export: Annotated[
-        Path | None, typer.Option(help="Folder for the suite's records as Parquet and its LEADERBOARD.md.")
+        Path | None, typer.Option(help="Folder for SUITE.parquet, its records, and SUITE.md, its leaderboard.")
     ] = None,
     json: JsonOption = False,
     store: StoreOption = STORE,
@@ -316,8 +329,9 @@ def _export(store: Path, plan: Plan, skips: Sequence[Skip], axis: str, folder: P
     folder.mkdir(parents=True, exist_ok=True)
     path = export_parquet(store, folder / f"{Path(name).stem}.parquet", ids=plan.ids)
     text = markdown.leaderboard(leaderboard(load(path), axis=axis), skips, per_task=True)
-    (folder / "LEADERBOARD.md").write_text(text, encoding="utf-8")
-    typer.secho(f"wrote {path} and {folder / 'LEADERBOARD.md'}", err=True)
+    page = path.with_suffix(".md")
+    page.write_text(text, encoding="utf-8")
+    typer.secho(f"wrote {path} and {page}", err=True)
 
 
 # --- leaderboard, compare ----------------------------------------------------------------------------------
@@ -424,7 +438,36 @@ def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-# --- tune, metatrain ---------------------------------------------------------------------------------------
+# --- claims, tune, metatrain ---------------------------------------------------------------------------------------
+
+
+@app.command("claims")
+def claims_(
+    name: Annotated[str | None, typer.Argument(help="One claim, in detail.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Folder for CLAIMS.md and the figures.")] = None,
+    json: JsonOption = False,
+    store: Annotated[Path, typer.Option("--store", help="Folder of SUITE.parquet files, or any store.")] = REFERENCE,
+) -> None:
+    """Measure the published claims: what was claimed, what the records say, and the verdict."""
+    from rmobench.claims import choose_claims, draw, examine, gather
+    from rmobench.report import claims as pages
+
+    chosen = choose_claims(name)
+    evidence = gather(chosen, store)
+    judged = [(claim, examine(claim, evidence)) for claim in chosen]
+    if export is not None:
+        from rmobench.claims.figures import write_png
+
+        drawn = {claim.name: figure for claim in chosen if (figure := draw(claim, evidence)) is not None}
+        for stem, figure in drawn.items():
+            write_png(figure, export / "figures" / f"{stem}.png")
+        export.mkdir(parents=True, exist_ok=True)
+        addresses = {stem: f"figures/{stem}.png" for stem in drawn}
+        (export / "CLAIMS.md").write_text(pages.markdown(judged, addresses), encoding="utf-8")
+    if json:
+        print(pages.as_json(judged), end="")
+    else:
+        _console().print(pages.overview(judged) if name is None else pages.detail(*judged[0]))
 
 
 @app.command()

@@ -40,7 +40,7 @@ class UnknownNameError(InputError):
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        listed = kind in ("task", "optimizer", "suite") and not name.startswith("@")
+        listed = kind in ("task", "optimizer", "suite", "claim") and not name.startswith("@")
         where = f"`rmobench list {kind}s` shows all {len(known)}." if listed else f"There are {', '.join(known)}."
         super().__init__(f"no {kind} named {name!r}.{hint} {where}")
         self.near = tuple(near)

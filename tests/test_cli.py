@@ -241,7 +241,7 @@ def test_merge_and_parquet_keep_the_leaderboard(tmp_path):
 
 def test_export_writes_records_and_the_page(tmp_path):
     call(*RUN, "--store", tmp_path / "a", "--export", tmp_path / "out")
-    assert (tmp_path / "out" / "LEADERBOARD.md").read_text().startswith("# Leaderboard")
+    assert (tmp_path / "out" / "records.md").read_text().startswith("# Leaderboard")
     assert (tmp_path / "out" / "records.parquet").stat().st_size > 0
 
 

@@ -81,6 +81,7 @@ class Claim:
     not_covered: str  # what the verdict does not say, in words
     measure: Callable[[Evidence], Finding]
     suites: tuple[str, ...] = ()  # whose records it needs, every planned trial
+    optimizers: tuple[str, ...] = ()  # labels that must be among those records
     metatraining: bool = False  # it needs curves of meta-training
     figure: Callable[[Evidence], Figure] | None = None
     figure_suites: tuple[str, ...] = ()  # whose records the figure shows, too, where they are

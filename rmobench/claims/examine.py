@@ -24,4 +24,11 @@ def draw(claim: Claim, evidence: Evidence) -> Figure | None:
 
 def _gaps(claim: Claim, evidence: Evidence) -> tuple[str, ...]:
     needs = (*claim.suites, *([METATRAINING] if claim.metatraining else []))
-    return tuple(evidence.gaps[name] for name in needs if name in evidence.gaps)
+    if gaps := tuple(evidence.gaps[name] for name in needs if name in evidence.gaps):
+        return gaps
+    present = {label for suite in claim.suites for label in evidence.runs[suite]["optimizer"].unique()}
+    return tuple(
+        f"no trials of {label} in {', '.join(claim.suites)}: `rmobench run {claim.suites[0]} --dry-run` says why."
+        for label in claim.optimizers
+        if label not in present
+    )

@@ -7,7 +7,20 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
-COLUMNS = ("name", "family", "constraint", "needs", "offers", "args", "defaults", "carrier", "path", "summary", "skip")
+COLUMNS = (
+    "name",
+    "family",
+    "constraint",
+    "needs",
+    "offers",
+    "args",
+    "defaults",
+    "carrier",
+    "path",
+    "summary",
+    "source",
+    "skip",
+)
 """Shown in this order, where any row has something to show."""
 
 

@@ -11,7 +11,7 @@ from rmobench.types import Skip
 
 
 def leaderboard(boards: Sequence[Leaderboard], skips: Sequence[Skip] = (), *, per_task: bool = True) -> str:
-    """Write the whole of LEADERBOARD.md.
+    """Write the whole of SUITE.md.
 
     Args:
         boards: One per precision.

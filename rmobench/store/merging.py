@@ -98,7 +98,7 @@ def newest_table(store: Path, ids: Collection[str] | None = None, *, trace: bool
     Raises:
         StoreError: The store does not exist, or has no record.
     """
-    loose = loose_paths(store) if ids is None else [path_of(store, id_) for id_ in ids]
+    loose = [] if store.is_file() else loose_paths(store) if ids is None else [path_of(store, id_) for id_ in ids]
     tables = [*_loose_tables(loose, trace=trace), *_read_segments(store, trace=trace)]
     if not tables and not loose_paths(store):
         raise StoreError(f"{store}: no records here. `rmobench run smoke --store {store}` makes some.")

@@ -1,4 +1,4 @@
-"""LEADERBOARD.md of a small case, letter by letter."""
+"""SUITE.md of a small case, letter by letter."""
 
 from __future__ import annotations
 

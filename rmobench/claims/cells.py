@@ -1,0 +1,65 @@
+"""Who needs fewer iterations? Two optimizers compared cell by cell; a cell is a task."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rmobench.claims.resampling import bootstrap_mean, through, within
+from rmobench.statistics.hits import at_rung, costs
+from rmobench.statistics.scores import estimates
+from rmobench.types import Interval
+
+Array = NDArray[np.float64]
+
+
+def judged(runs: pd.DataFrame, *, axis: str) -> pd.DataFrame:
+    """Return the ERT at the headline rung and the success rate of every cell and optimizer.
+
+    Args:
+        runs: One row per record, at one precision.
+        axis: What is counted, one of `types.AXES`.
+
+    Returns:
+        Indexed by task; columns (ert | success, optimizer). An ERT is infinite where nothing was hit, and both are NaN
+        where an optimizer was not run.
+    """
+    table = estimates(at_rung(costs(runs, axis=axis), None))
+    wide = table.astype({"task": str, "optimizer": str}).pivot(index="task", columns="optimizer")
+    found: pd.DataFrame = wide[["ert", "success"]]
+    return found
+
+
+def share_won(ours: Array, theirs: Array) -> Interval:
+    """Return the share of the cells that either solves in which ours is the lower ERT, a tie being half.
+
+    Args:
+        ours: ERTs [cells], NaN where it was not run: such cells do not count.
+        theirs: ERTs [cells], likewise.
+    """
+    either = (np.isfinite(ours) | np.isfinite(theirs)) & ~np.isnan(ours) & ~np.isnan(theirs)
+    won = np.where(ours < theirs, 1.0, np.where(ours == theirs, 0.5, 0.0))[either]
+    return within(bootstrap_mean(won), 0.0, 1.0)
+
+
+def ratio(ours: Array, theirs: Array) -> Interval:
+    """Return the geometric mean of ours / theirs over the cells that both solve.
+
+    Args:
+        ours: ERTs [cells].
+        theirs: ERTs [cells].
+    """
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    return through(math.exp, bootstrap_mean(np.log(ours[both] / theirs[both])))
+
+
+def rate(success: Array) -> Interval:
+    """Return the mean success rate over the cells.
+
+    Args:
+        success: Rates [cells], NaN where it was not run.
+    """
+    return within(bootstrap_mean(success[~np.isnan(success)]), 0.0, 1.0)

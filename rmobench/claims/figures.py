@@ -1,0 +1,61 @@
+"""What the figures share: panels, colours, and how they are written. Nothing global is touched.
+
+matplotlib is imported by the functions that draw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "optimus": "tab:blue",
+    "adafactor_mlp": "tab:orange",
+    "mlp_lopt": "tab:olive",
+    "adam": "tab:pink",
+    "adam_tuned": "tab:red",
+    "adam_tuned_once": "tab:brown",
+    "bfgs": "tab:green",
+    "lbfgs": "tab:purple",
+}
+"""One colour per optimizer in every figure; others are grey."""
+
+
+def panels(n: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with n panels side by side, each of this size in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(n * width, height), layout="constrained")
+    return figure, [figure.add_subplot(1, n, i + 1) for i in range(n)]
+
+
+def dimensions(axes: Axes, ticks: Sequence[int]) -> None:
+    """Make a panel's horizontal axis the dimension, logarithmic, with these ticks alone."""
+    axes.set(xscale="log", xlabel="dimension")
+    axes.set_xticks(ticks, list(map(str, ticks)))
+    axes.set_xticks([], minor=True)
+
+
+def legend(figure: Figure) -> None:
+    """Name every line of the figure once, below the panels."""
+    named = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=len(named), fontsize=8)
+
+
+def colour(optimizer: str) -> str:
+    """Return an optimizer's colour."""
+    return COLOURS.get(optimizer, "tab:gray")
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure; the same figure gives the same bytes wherever matplotlib's version is the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, format="png")
