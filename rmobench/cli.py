@@ -544,8 +544,9 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
     """Train with a progress bar; Ctrl-C leaves the checkpoint."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from rmobench.metatrain.train import train
+    from rmobench.metatrain.train import load_checkpoint, train
 
+    training = None
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     try:
         with Progress(*columns, console=_console(stderr=True)) as progress:
@@ -555,9 +556,9 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
                 odd = f", {now.n_bad} inner steps not finite" if now.n_bad else ""
                 progress.update(bar, completed=now.outer, description=said + odd)
     except KeyboardInterrupt:
-        typer.secho(f"interrupted; {checkpoint} holds the last minute. The same command goes on from there.", err=True)
+        typer.secho(f"interrupted; the same command goes on from {checkpoint}, written every minute.", err=True)
         raise typer.Exit(130) from None
-    return training
+    return training or load_checkpoint(recipe, checkpoint)  # which was complete already
 
 
 # --- publish, merge, data, doctor --------------------------------------------------------------------------

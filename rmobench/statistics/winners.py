@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rmobench.statistics.hits import costs
+from rmobench.types import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
     """Choose among the settings (optimizer labels) of tuning trials.
 
     On a task the lowest ERT at the headline rung wins; where equal, or never reached, the easier rungs decide, the
-    hardest first. Over all tasks the lowest geometric mean of ERT at the headline wins, a task without a hit counting
+    hardest first; where no rung was reached, the lowest mean of the metric at the end (of feasible ends, if any). Over
+    all tasks the lowest geometric mean of ERT at the headline wins, a task without a hit counting
     as one hit in twice as many trials.
 
     Args:
@@ -41,13 +43,23 @@ def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
     sums["ert"] = (sums["cost"] / sums["hit"]).where(sums["hit"] > 0, np.inf)
     sums["humble"] = (sums["cost"] / sums["hit"].clip(lower=0.5)).astype(float)
     wide = sums.pivot_table(index=["task", "optimizer"], columns="rung", values="ert", observed=True)
-    by_task = {str(task): _first(part.droplevel("task")) for task, part in wide.groupby(level="task", observed=True)}
+    ends = _ends(runs).groupby([runs["task"], runs["optimizer"]], observed=True).mean()
+    by_task = {
+        str(task): _first(part.droplevel("task"), ends[str(task)])
+        for task, part in wide.groupby(level="task", observed=True)
+    }
     hardest = sums[sums["rung"] == sums.groupby("task", observed=True)["rung"].transform("min")]
     overall = np.log(hardest["humble"]).groupby(hardest["optimizer"], observed=True).mean().idxmin()
     return Winners(by_task=by_task, overall=str(overall))
 
 
-def _first(erts: pd.DataFrame) -> str:
-    """Return the optimizer with the lowest ERTs [optimizer, rung], compared at the hardest rung first."""
-    rungs = sorted(erts.columns)
-    return str(min(erts.index, key=lambda name: tuple(erts.loc[name, rungs])))
+def _first(erts: pd.DataFrame, ends: pd.Series) -> str:
+    """Return the optimizer with the lowest ERTs [optimizer, rung], the hardest rung first, and then the lowest end."""
+    rungs = sorted(erts.columns[erts.notna().any()])  # a task has its own rungs
+    return str(min(erts.index, key=lambda name: (*erts.loc[name, rungs], ends[name])))
+
+
+def _ends(runs: pd.DataFrame) -> pd.Series:
+    """Return each trial's metric at the end, the lower the better, infinite where infeasible or not finite."""
+    final = pd.to_numeric(runs["final"]) * np.where(runs["mode"] == "min", 1.0, -1.0)
+    return final.where(runs["status"] != Status.infeasible).fillna(np.inf)

@@ -29,6 +29,19 @@ def test_where_nobody_reached_the_headline_the_easier_rung_decides():
     assert winners(runs).by_task == {HARD: "c"}
 
 
+def test_where_nobody_reached_any_rung_the_end_decides_and_an_infeasible_one_is_none():
+    runs = table((HARD, "a", {}), (HARD, "b", {}), (HARD, "c", {}))
+    runs["final"], runs["status"] = [0.9, 0.7, -1.6], ["budget", "budget", "infeasible"]
+    assert winners(runs).by_task == {HARD: "b"}
+
+
+def test_a_task_is_judged_at_its_own_rungs():
+    runs = table((EASY, "a", {}), (EASY, "b", {1e-2: 5}), (HARD, "a", {1e-5: 90}), (HARD, "b", {1e-5: 9}))
+    runs["rungs"] = [(1e-1, 1e-2)] * 2 + [(1e-5,)] * 2
+    runs["headline"] = [1e-2] * 2 + [1e-5] * 2
+    assert winners(runs).by_task == {EASY: "b", HARD: "b"}
+
+
 def test_over_all_tasks_the_geometric_mean_decides_and_a_miss_costs_twice_the_budget():
     """a: sqrt(10 * 200) = 44.7; b: sqrt(50 * 50) = 50; with a miss of b on HARD it would be 100."""
     runs = table((EASY, "a", {1e-2: 10}), (HARD, "a", {}), (EASY, "b", {1e-2: 50}), (HARD, "b", {1e-2: 50}))

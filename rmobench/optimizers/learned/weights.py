@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -44,7 +44,7 @@ class Weights:
 
     theta: Mapping[str, Tensor]
     settings: Mapping[str, Any]
-    sha256: str
+    sha256: str  # of the file, which holds architecture and settings too
 
 
 def load_weights(name: str, architecture: str) -> Weights:
@@ -69,9 +69,18 @@ def load_weights(name: str, architecture: str) -> Weights:
         raise WeightsError(f"{path}: trained as {provenance.architecture}, expected {architecture}.")
     try:
         theta = load(content)
+        with safe_open(path, framework="pt") as file:
+            inside = file.metadata()
     except SafetensorError as error:
         raise WeightsError(f"{path}: {error}.") from None
+    if inside != _metadata(provenance.architecture, provenance.settings):
+        raise WeightsError(f"{path}: holds {inside}, which is not what its .json says: one was changed.")
     return Weights(theta=theta, settings=provenance.settings, sha256=sha256)
+
+
+def _metadata(architecture: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the file itself says of how its tensors are used, so that its hash covers that too."""
+    return {"architecture": architecture, "settings": msgspec.json.encode(settings, order="sorted").decode()}
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -87,7 +96,8 @@ def read_provenance(path: Path) -> Provenance:
 
 def write_weights(path: Path, theta: Mapping[str, Tensor], **facts: Any) -> Provenance:
     """Write weights and their provenance; `facts` are its fields, without the hash."""
-    content = save({name: t.detach().cpu().contiguous() for name, t in theta.items()})
+    tensors = {name: t.detach().cpu().contiguous() for name, t in theta.items()}
+    content = save(tensors, metadata=_metadata(facts["architecture"], facts["settings"]))
     provenance = Provenance(sha256=hashlib.sha256(content).hexdigest(), **facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
