@@ -516,13 +516,16 @@ def metatrain(
         Path | None, typer.Option(help="Weights to write; default: results/metatrain/RECIPE.safetensors.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's own.")] = None,
+    curves: Annotated[
+        Path | None, typer.Option(help="JSON list that receives the validation curve too, for `rmobench claims`.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of from the checkpoint.")] = False,
 ) -> None:
     """Train a learned optimizer and write its weights with their provenance. Interrupted, it goes on where it was."""
     import torch
 
     from rmobench.harness.environment import environment
-    from rmobench.metatrain.export import export
+    from rmobench.metatrain.export import add_curve, export
     from rmobench.metatrain.recipe import read_recipe
 
     torch.set_num_threads(1)  # small tensors: contended threads are ten times slower
@@ -534,6 +537,8 @@ def metatrain(
         checkpoint.unlink(missing_ok=True)
     training = _metatrain(chosen, checkpoint)
     path = out or folder / f"{stem}.safetensors"
+    if curves is not None:
+        add_curve(chosen, training, curves)
     written = export(chosen, training, path, commit=environment().commit)
     print(
         f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s"

@@ -257,3 +257,64 @@ def test_ones_own_class_from_the_current_folder(tmp_path):
     done = program(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mine:Mine[lr=0.1]" in done.stdout
+
+
+def test_metatrain_writes_weights_and_curve_and_a_finished_run_can_be_written_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = str(ROOT / "tests" / "metatrain" / "truncated.toml")
+    written = []
+    for _ in range(2):
+        call("metatrain", recipe, "--seed", 5, "--out", tmp_path / "w.safetensors", "--curves", tmp_path / "c.json")
+        written.append((tmp_path / "w.safetensors").read_bytes())
+    assert written[0] == written[1]
+    (curve,) = json.loads((tmp_path / "c.json").read_text())
+    assert (curve["seed"], curve["recipe"], curve["architecture"]) == (5, "truncated", "adafactor_mlp")
+    done = call(
+        "run",
+        "--task",
+        "unit_box[dim=2]",
+        "--optimizer",
+        f"adafactor_mlp[weights='{tmp_path}/w.safetensors']",
+        "--seeds",
+        "1",
+        "--calls",
+        "20",
+        "--in-process",
+        "--store",
+        tmp_path / "s",
+        "--json",
+    )
+    assert json.loads(done.stdout)["boards"][0]["n_records"] == 1
+
+
+def test_claims_without_records_are_undecided_and_say_what_makes_them(tmp_path):
+    rows = json.loads(call("claims", "--json", "--store", tmp_path).stdout)["claims"]
+    assert len(rows) >= 4
+    assert {row["verdict"] for row in rows} == {"undecided"}
+    assert {row["name"] for row in json.loads(call("list", "claims", "--json").stdout)} == {row["name"] for row in rows}
+
+
+def test_tune_writes_a_suite_that_runs(tmp_path):
+    suite = tmp_path / "small.toml"
+    suite.write_text(
+        'description = "small"\n[[runs]]\ntasks = ["sphere[dim=2]"]\noptimizers = ["bfgs"]\nseeds = 1\nn_calls = 20\n'
+    )
+    out = tmp_path / "tuned.toml"
+    call(
+        "tune",
+        suite,
+        "--optimizer",
+        "adam",
+        "--points",
+        2,
+        "--seeds",
+        1,
+        "-j",
+        1,
+        "--out",
+        out,
+        "--store",
+        tmp_path / "t",
+    )
+    board = json.loads(call("run", out, "--store", tmp_path / "r", "--in-process", "--json").stdout)["boards"][0]
+    assert board["rows"][0]["optimizer"].startswith("adam_tuned")

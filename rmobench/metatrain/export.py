@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from pathlib import Path
 
@@ -38,3 +39,19 @@ def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None
         device=platform.processor() or platform.machine(),
         torch=str(torch.__version__),
     )
+
+
+def add_curve(recipe: Recipe, training: Training, path: Path) -> None:
+    """Put the validation curve into a JSON list of curves, in place of one of the same architecture and seed."""
+    curves = json.loads(path.read_bytes()) if path.is_file() else []
+    architecture, seed = recipe.file.architecture, recipe.file.seed
+    others = [c for c in curves if (c["architecture"], c["seed"]) != (architecture, seed)]
+    mine = {
+        "architecture": architecture,
+        "recipe": recipe.name,
+        "recipe_sha256": recipe.sha256,
+        "seed": seed,
+        "curve": training.curve,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([*others, mine]) + "\n", encoding="utf-8")

@@ -100,7 +100,8 @@ def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> fl
         training.workers = [
             episodes.begin(recipe, training.theta, stage=stage, index=i, episode=0) for i in range(plan.workers)
         ]
-        training.best_validation, training.since_best = float("inf"), 0  # of another stage's settings
+        if stage > 0 and recipe.settings_of(stage) != recipe.settings_of(stage - 1):
+            training.best_validation, training.since_best = float("inf"), 0  # of other settings
     turn = step % plan.workers
     worker = training.workers[turn]
     if worker.finished:

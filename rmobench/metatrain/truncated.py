@@ -1,4 +1,4 @@
-"""Truncated back-propagation: exact within the window, blind beyond its beginning.
+"""Truncated back-propagation: it sees the window, and nothing before its beginning.
 
 Source: Werbos 1990, Proc. IEEE 78(10); on its bias, Wu, Ren, Liao, Grosse 2018, ICLR, arXiv 1803.02021.
 """
@@ -18,7 +18,8 @@ from rmobench.optimizers.learned.rule import State, Theta
 class Truncated:
     """Differentiate the window's mean loss, its first state held constant.
 
-    Order 1 holds the inner gradients constant too: cheaper, and biased within the window.
+    Order 1 holds the inner gradients constant too: cheaper, and biased within the window. Order 2 is exact but where
+    `unroll` shortens what flows back through an iterate, so that a chaotic problem does not drown the others.
     """
 
     order: int = 2

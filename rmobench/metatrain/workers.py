@@ -73,9 +73,6 @@ def _log_uniform(low: int, high: int, generator: Generator) -> int:
     return min(high, math.floor(math.exp(math.log(low) + share * (math.log(high + 1) - math.log(low)))))
 
 
-def perturbations(recipe: Recipe, stage: int, outer: int) -> Generator:
-    """Return the generator of one outer step's perturbations."""
-    return stream(recipe.file.seed, f"metatrain/perturbation/{stage}/{outer}")
-
-
-__all__ = ["Worker", "begin", "perturbations", "restore"]
+def perturbations(recipe: Recipe, stage: int, step: int) -> Generator:
+    """Return the generator of the perturbations of one outer step of a stage."""
+    return stream(recipe.file.seed, f"metatrain/perturbation/{stage}/{step}")

@@ -190,7 +190,7 @@ class PlainMLP(Plain):
 )
 @pytest.mark.parametrize("gain", [1.0, 30.0])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_features_and_steps_are_the_published_formulas(
+def test_features_and_steps_are_those_of_plain_loops(
     shape: tuple[int, ...],
     gain: float,
     module: object,

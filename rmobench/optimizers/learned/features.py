@@ -1,6 +1,9 @@
 """The 39 features of Adafactor-MLP: 28 of the tensors, 11 of time.
 
-Source: Metz, Freeman, Harrison, Maheswaranathan, Sohl-Dickstein 2022, CoLLAs, arXiv 2203.11860.
+Source: Metz, Freeman, Harrison, Maheswaranathan, Sohl-Dickstein 2022, CoLLAs, arXiv 2203.11860. Ours, and not as in the
+authors' code: a tensor of three or more dimensions is a matrix, the first dimension against all others (theirs factors
+the two largest), rows are always the first dimension (theirs the smaller one), decays are at least 0, and the factored
+normaliser has no floor beyond the 1e-30 in the squares. For vectors only the last two apply.
 """
 
 from __future__ import annotations
