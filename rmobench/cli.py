@@ -175,8 +175,8 @@ def run(
     refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json)
     skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
     wrong = [r.reason for r in refused if r.wrong_input]
-    if len(refused) == len(plan.trials) and wrong:
-        raise InputError(wrong[0])
+    if refused and len(refused) == len(plan.trials):
+        raise InputError((wrong or [refused[0].reason])[0])
     _show_board(_load(store, plan), skips, axis=axis, json=json)
     if export is not None:
         _export(store, plan, skips, axis, export, suite or "records")
@@ -318,7 +318,16 @@ def _print_skips(skips: Sequence[Skip]) -> None:
 def _load(store: Path, plan: Plan) -> DataFrame:
     from rmobench.store import load
 
-    return load(store, ids=plan.ids)
+    return _labelled(load(store, ids=plan.ids), plan)
+
+
+def _labelled(runs: DataFrame, plan: Plan) -> DataFrame:
+    """Name the plan's trials as the plan does, once per label; a record holds one label, perhaps an earlier one."""
+    import pandas as pd
+
+    labels = pd.DataFrame(plan.labels, columns=["optimizer", "id"])
+    named = labels.merge(runs.drop(columns="optimizer"), on="id")
+    return pd.concat([named, runs[~runs["id"].isin(labels["id"])]], ignore_index=True)
 
 
 def _export(store: Path, plan: Plan, skips: Sequence[Skip], axis: str, folder: Path, name: str) -> None:
@@ -328,7 +337,7 @@ def _export(store: Path, plan: Plan, skips: Sequence[Skip], axis: str, folder: P
 
     folder.mkdir(parents=True, exist_ok=True)
     path = export_parquet(store, folder / f"{Path(name).stem}.parquet", ids=plan.ids)
-    text = markdown.leaderboard(leaderboard(load(path), axis=axis), skips, per_task=True)
+    text = markdown.leaderboard(leaderboard(_labelled(load(path), plan), axis=axis), skips, per_task=True)
     page = path.with_suffix(".md")
     page.write_text(text, encoding="utf-8")
     typer.secho(f"wrote {path} and {page}", err=True)
@@ -358,7 +367,7 @@ def leaderboard_(
     skips: tuple[Skip, ...] = ()
     if suite is not None:
         plan = _plan(suite, [], [], precision, "cpu", None, None, None, 1)
-        runs, skips = _of_suite(runs, plan, suite), plan.skips
+        runs, skips = _of_suite(_labelled(runs, plan), plan, suite), plan.skips
     runs = _newest(_filtered(runs, family=family, task=task, precision=precision))
     _show_board(
         runs, skips, axis=axis, rung=rung, baseline=baseline, json=json, as_markdown=markdown, per_task=per_task
@@ -441,6 +450,12 @@ def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
 # --- claims, tune, metatrain ---------------------------------------------------------------------------------------
 
 
+def _check_writable(path: Path, suffix: str) -> None:
+    """Refuse an output file before the work: another suffix, a folder, or a folder that does not exist."""
+    if path.suffix != suffix or path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"got --out {path}, expected a {suffix} file in a folder that exists.")
+
+
 @app.command("claims")
 def claims_(
     name: Annotated[str | None, typer.Argument(help="One claim, in detail.")] = None,
@@ -453,6 +468,8 @@ def claims_(
     from rmobench.report import claims as pages
 
     chosen = choose_claims(name)
+    if not store.is_dir() or (export is not None and export.is_file()):
+        raise InputError(f"got --store {store} and --export {export}; expected a folder with records, and a folder.")
     evidence = gather(chosen, store)
     judged = [(claim, examine(claim, evidence)) for claim in chosen]
     if export is not None:
@@ -486,17 +503,18 @@ def tune(
     """
     from rmobench.harness.suite import read_suite
     from rmobench.harness.tuning import tuned_suite, tuning_plan
-    from rmobench.registry import choose_optimizers
     from rmobench.statistics import winners
     from rmobench.store import prepare
 
     runs = read_suite(suite).runs
+    if unknown := [name for name in optimizer if name not in optimizers()]:
+        raise InputError(f"got --optimizer {unknown[0]}, expected the bare name of a registered optimizer.")
     path = out or Path(f"{Path(suite).stem}_tuned.toml")
+    _check_writable(path, ".toml")
     prepare(store)
     chosen = {}
-    for text in optimizer:
-        (spec,) = {choice.spec.name: choice.spec for choice in choose_optimizers(text)}.values()
-        plan = tuning_plan(runs, spec, n_points=points, n_seeds=seeds)
+    for name in dict.fromkeys(optimizer):
+        plan = tuning_plan(runs, optimizers()[name], n_points=points, n_seeds=seeds)
         _sweep(
             _todo(plan, store, frozenset(), quiet=False),
             store,
@@ -504,7 +522,7 @@ def tune(
             in_process=False,
             quiet=False,
         )
-        chosen[spec.name] = winners(_load(store, plan))
+        chosen[name] = winners(_load(store, plan))
     path.write_text(tuned_suite(runs, chosen, n_points=points, n_seeds=seeds), encoding="utf-8")
     print(f"wrote {path}: `rmobench run {path}` measures the winners on fresh seeds")
 
@@ -535,13 +553,16 @@ def metatrain(
     checkpoint = folder / f"{stem}.checkpoint"
     if fresh:
         checkpoint.unlink(missing_ok=True)
-    training = _metatrain(chosen, checkpoint)
+    folder.mkdir(parents=True, exist_ok=True)
     path = out or folder / f"{stem}.safetensors"
+    _check_writable(path, ".safetensors")
+    training = _metatrain(chosen, checkpoint)
     if curves is not None:
         add_curve(chosen, training, curves)
     written = export(chosen, training, path, commit=environment().commit)
     print(
-        f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s"
+        f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s; "
+        f"{training.n_bad} inner steps and {training.n_skipped} outer gradients were not finite and left out"
     )
 
 
@@ -549,7 +570,7 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
     """Train with a progress bar; Ctrl-C leaves the checkpoint."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from rmobench.metatrain.train import load_checkpoint, train
+    from rmobench.metatrain.train import load_checkpoint, save_checkpoint, train
 
     training = None
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
@@ -561,7 +582,10 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
                 odd = f", {now.n_bad} inner steps not finite" if now.n_bad else ""
                 progress.update(bar, completed=now.outer, description=said + odd)
     except KeyboardInterrupt:
-        typer.secho(f"interrupted; the same command goes on from {checkpoint}, written every minute.", err=True)
+        if training is not None:
+            save_checkpoint(recipe, training, checkpoint)
+            said = f"interrupted after outer step {training.outer}; the same command goes on from {checkpoint}."
+            typer.secho(said, err=True)
         raise typer.Exit(130) from None
     return training or load_checkpoint(recipe, checkpoint)  # which was complete already
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import pandas as pd
 
 from rmobench.claims.claim import Claim
@@ -118,10 +117,8 @@ def labelled_runs(store: Path, suite: str) -> pd.DataFrame:
 
 
 def _planned(suite: Suite) -> pd.DataFrame:
-    """Return optimizer (the label) and id of every trial; each table and selector alone, for a plan drops equal ids."""
-    alone = [msgspec.structs.replace(run, optimizers=(text,)) for run in suite.runs for text in run.optimizers]
-    pairs = dict.fromkeys((p.trial.label, p.trial.id) for run in alone for p in expand([run]).trials)
-    return pd.DataFrame(list(pairs), columns=["optimizer", "id"])
+    """Return optimizer (the label) and id of every trial."""
+    return pd.DataFrame(expand(suite.runs).labels, columns=["optimizer", "id"])
 
 
 def _trained_on() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rmobench.errors import InputError
 from rmobench.registry import ChosenOptimizer, ChosenTask, weights_sha256, why_not
 from rmobench.types import Budget, OptimizerSpec, Skip, TaskSpec, Trial
 
@@ -42,6 +43,7 @@ class Plan:
 
     trials: tuple[Planned, ...] = ()
     skips: tuple[Skip, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()  # (label, trial id): two labels can be one trial, which is planned once
 
     @property
     def ids(self) -> frozenset[str]:
@@ -49,7 +51,7 @@ class Plan:
         return frozenset(p.trial.id for p in self.trials)
 
     def without_skips(self) -> Plan:
-        """Return the plan with its trials alone."""
+        """Return the plan without its skips."""
         return replace(self, skips=())
 
     def only(self, trials: Iterable[Planned]) -> Plan:
@@ -82,11 +84,16 @@ def plan(
         n_calls: Budget in oracle calls, instead of the task's own.
         time_s: Budget in timed seconds, instead of the task's own.
         threads: Of the CPU backend, per trial.
+
+    Raises:
+        InputError: Two settings have one label.
     """
+    _check_labels(optimizers)
     skips = tuple(_skips(tasks, optimizers, precisions, device))
     unfit = {(s.task, s.optimizer, s.precision) for s in skips}
     weights = {chosen.label: weights_sha256(chosen.spec, chosen.hyper) for chosen in optimizers}
     trials: dict[str, Planned] = {}
+    labels: dict[tuple[str, str], None] = {}
     for seed in seeds:
         for task in tasks:
             for precision in precisions:
@@ -107,19 +114,23 @@ def plan(
                         weights_sha256=weights[chosen.label],
                         label=chosen.label,
                     )
-                    trials.setdefault(trial.id, Planned(trial=trial, task=task.spec, optimizer=chosen.spec))
-    return Plan(trials=tuple(trials.values()), skips=skips)
+                    id_ = trial.id
+                    labels[chosen.label, id_] = None
+                    trials.setdefault(id_, Planned(trial=trial, task=task.spec, optimizer=chosen.spec))
+    return Plan(trials=tuple(trials.values()), skips=skips, labels=tuple(labels))
 
 
 def join(plans: Iterable[Plan]) -> Plan:
     """Put plans after one another; a trial that two of them hold runs once."""
     trials: dict[str, Planned] = {}
     skips: dict[Skip, None] = {}
+    labels: dict[tuple[str, str], None] = {}
     for part in plans:
         for planned in part.trials:
             trials.setdefault(planned.trial.id, planned)
         skips |= dict.fromkeys(part.skips)
-    return Plan(trials=tuple(trials.values()), skips=tuple(skips))
+        labels |= dict.fromkeys(part.labels)
+    return Plan(trials=tuple(trials.values()), skips=tuple(skips), labels=tuple(labels))
 
 
 def shard(whole: Plan, index: int, count: int) -> Plan:
@@ -131,6 +142,14 @@ def shard(whole: Plan, index: int, count: int) -> Plan:
         return _number(block) % count == index - 1
 
     return whole.only(p for p in whole.trials if mine(p))
+
+
+def _check_labels(optimizers: Sequence[ChosenOptimizer]) -> None:
+    named: dict[str, ChosenOptimizer] = {}
+    for chosen in optimizers:
+        other = named.setdefault(chosen.label, chosen)
+        if (other.spec.name, dict(other.hyper)) != (chosen.spec.name, dict(chosen.hyper)):
+            raise InputError(f"got the label {chosen.label!r} for two optimizers; give each a label of its own.")
 
 
 def _skips(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from rmobench.errors import RecipeError
 from rmobench.metatrain.recipe import Recipe
 from rmobench.metatrain.train import Training
 from rmobench.optimizers.learned.weights import Provenance, write_weights
@@ -21,7 +22,16 @@ def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None
         training: How far it went.
         path: The .safetensors file.
         commit: Of the checkout that trained, None outside one.
+
+    Raises:
+        RecipeError: Nothing was learned: no validation of the last settings was finite and better than a start.
     """
+    if not training.best_validation < 0.0:
+        raise RecipeError(
+            f"{recipe.name}: validation {training.best_validation:.3g} after {training.outer} outer steps, "
+            f"{training.n_bad} inner steps and {training.n_skipped} outer gradients not finite: nothing was learned. "
+            "No weights are written; lower lr or the scales."
+        )
     return write_weights(
         path,
         {name: t.float() for name, t in training.best.items()},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -161,6 +163,8 @@ def _check(file: RecipeFile) -> None:
     given = [*file.settings, *(name for stage in file.stages for name in stage.settings)]
     if unknown := [name for name in given if name not in known]:
         raise RecipeError(f"got setting {unknown[0]!r}; {file.architecture} has {', '.join(known)}.")
+    for stage in file.stages or (None,):
+        _check_settings(known, {**known, **file.settings, **(stage.settings if stage else {})})
     if unknown := [name for name in file.functions if name not in (*FUNCTIONS, QUADRATIC)]:
         raise RecipeError(f"got function {unknown[0]!r}, expected some of {', '.join((*FUNCTIONS, QUADRATIC))}.")
     if unknown := [name for name in file.held_out if name not in FUNCTIONS]:
@@ -180,6 +184,17 @@ def _check(file: RecipeFile) -> None:
     plan = file.validation
     if min(plan.dims, default=0) < 2 or min(plan.each, plan.horizon, plan.every, plan.patience) < 1:
         raise RecipeError("validation: expected dims of at least 2; each, horizon, every and patience of at least 1.")
+
+
+def _check_settings(defaults: Mapping[str, int | float | bool], settings: Mapping[str, int | float | bool]) -> None:
+    for name, value in settings.items():
+        kind = type(defaults[name])
+        right = type(value) is kind or (kind is float and type(value) is int)
+        if not right or not math.isfinite(value) or (kind is int and value < 1):
+            least = " of at least 1" if kind is int else ""
+            raise RecipeError(f"got {name} = {value}, expected a {kind.__name__}{least}.")
+    if "heads" in settings and settings["width"] % settings["heads"]:
+        raise RecipeError(f"got width = {settings['width']}, expected a multiple of heads = {settings['heads']}.")
 
 
 def _check_stage(stage: Stage, file: RecipeFile) -> None:

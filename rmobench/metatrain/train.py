@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -189,10 +190,19 @@ def save_checkpoint(recipe: Recipe, training: Training, path: Path) -> None:
 
 
 def load_checkpoint(recipe: Recipe, path: Path) -> Training:
-    """Read the state; tensors and plain values only (the restricted loader)."""
-    content = torch.load(path, weights_only=True)
-    if content["recipe_sha256"] != recipe.sha256:
-        raise RecipeError(f"{path} belongs to another recipe than {recipe.name}; remove it to start anew.")
+    """Read the state; tensors and plain values only (the restricted loader).
+
+    Raises:
+        RecipeError: The file is damaged, or belongs to another recipe.
+    """
+    try:
+        content = torch.load(path, weights_only=True)
+        sha256 = content["recipe_sha256"]
+    except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError) as error:
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise RecipeError(f"{path} is no checkpoint ({reason}); remove it or start anew with --fresh.") from None
+    if sha256 != recipe.sha256:
+        raise RecipeError(f"{path} belongs to another recipe than {recipe.name}; remove it or start anew with --fresh.")
     theta: Theta = content["theta"]
     adam = torch.optim.Adam(theta.values())
     adam.load_state_dict(content["adam"])

@@ -149,7 +149,9 @@ def test_a_finished_training_has_nothing_left_to_do(tmp_path: Path) -> None:
 def test_the_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     run(recipe_of("truncated"), tmp_path / "checkpoint", n_outer=1, checkpoint_s=0.0)
     other = read_recipe(edited(tmp_path, ("seed = 3", "seed = 4")))
-    with pytest.raises(RecipeError, match=r"checkpoint belongs to another recipe than edited; remove it to start anew"):
+    with pytest.raises(
+        RecipeError, match=r"checkpoint belongs to another recipe than edited; remove it or start anew with --fresh"
+    ):
         next(train(other, tmp_path / "checkpoint"))
 
 
@@ -259,6 +261,8 @@ def test_episodes_differ_from_each_other_and_repeat_from_their_numbers(estimator
         ("functions_per_batch = 2", "functions_per_batch = 4", "got functions_per_batch = 4, there are 3"),
         ("functions_per_batch = 2", "functions_per_batch = 0", "got functions_per_batch = 0, there are 3"),
         ('["sphere", "sum_squares", "quadratic"]', "[]", "sphere is neither in functions nor in held_out"),
+        ("output_gain = 100.0", "output_gain = nan", "got output_gain = nan, expected a float"),
+        ("output_gain = 100.0", "output_gain = true", "got output_gain = True, expected a float"),
         ("lr = 1e-2", "order = 3", "got order = 3, expected 1 or 2"),
         ("lr = 1e-2", "average = 1.0", "got average = 1.0, expected a decay in [0, 1)"),
         ('"ackley",', '"ackli",', "got held-out function 'ackli', expected some of ackley, "),

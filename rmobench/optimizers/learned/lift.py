@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from rmobench.errors import WeightsError
 from rmobench.optimizers.learned.rule import Architecture, State, Theta, working_type
 from rmobench.optimizers.learned.weights import Weights
 from rmobench.types import Optimizer, Oracle, Problem
@@ -39,6 +40,7 @@ class Trained:
     """An architecture with its weights, at every device and precision that it meets."""
 
     def __init__(self, architecture: Architecture, weights: Weights) -> None:
+        _check(architecture, weights)
         self.architecture = architecture
         self._weights = weights
         self._placed: dict[tuple[torch.device, torch.dtype], Theta] = {}
@@ -72,3 +74,17 @@ class Trained:
         if (device, dtype) not in self._placed:
             self._placed[device, dtype] = {name: t.to(device, dtype) for name, t in self._weights.theta.items()}
         return self._placed[device, dtype]
+
+
+def _check(architecture: Architecture, weights: Weights) -> None:
+    if unknown := set(weights.settings) - set(architecture.settings):
+        raise WeightsError(f"got weights with settings {sorted(unknown)}, expected {sorted(architecture.settings)}.")
+    expected = _shapes(architecture.fresh(torch.Generator(), **weights.settings))
+    if (got := _shapes(weights.theta)) != expected:
+        raise WeightsError(f"got weights with the tensors {got}, expected {expected}.")
+    if not all(t.isfinite().all() for t in weights.theta.values()):
+        raise WeightsError("got weights that are not finite; train them again.")
+
+
+def _shapes(theta: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(theta[name].shape) for name in sorted(theta)}
