@@ -561,8 +561,9 @@ def metatrain(
         add_curve(chosen, training, curves)
     written = export(chosen, training, path, commit=environment().commit)
     print(
-        f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, {written.wall_s:.0f} s; "
-        f"{training.n_bad} inner steps and {training.n_skipped} outer gradients were not finite and left out"
+        f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, "
+        f"{written.wall_s:.0f} s; {training.n_bad} inner steps and {training.n_skipped} outer gradients "
+        "were not finite and left out"
     )
 
 

@@ -318,3 +318,11 @@ def test_tune_writes_a_suite_that_runs(tmp_path):
     )
     board = json.loads(call("run", out, "--store", tmp_path / "r", "--in-process", "--json").stdout)["boards"][0]
     assert board["rows"][0]["optimizer"].startswith("adam_tuned")
+
+
+def test_a_board_shows_every_label_of_a_trial(tmp_path):
+    same = ["run", "--task", "sphere[dim=2]", "--seeds", "1", "--calls", "20", "--in-process", "--json"]
+    done = call(*same, "--optimizer", "p = cg", "--optimizer", "q = cg", "--store", tmp_path)
+    assert {row["optimizer"] for row in json.loads(done.stdout)["boards"][0]["rows"]} == {"p", "q"}
+    done = call(*same, "--optimizer", "cg", "--store", tmp_path)
+    assert {row["optimizer"] for row in json.loads(done.stdout)["boards"][0]["rows"]} == {"cg"}

@@ -62,3 +62,15 @@ def test_the_suite_of_the_winners_runs_each_on_its_task():
         ("trid[dim=3]", "adam_tuned_once", 0.125),
     }
     assert {(p.trial.seed, p.trial.budget.n_calls) for p in plan.trials} == {(0, 50), (1, 50)}
+
+
+def test_one_label_for_two_optimizers_is_refused():
+    run = Sweep(tasks=("sphere[dim=2]",), optimizers=("mine = adam", "mine = bfgs"))
+    with pytest.raises(InputError, match="got the label 'mine' for two optimizers"):
+        expand([run])
+
+
+def test_two_labels_of_one_trial_are_run_once_and_both_named():
+    plan = expand([Sweep(tasks=("sphere[dim=2]",), optimizers=("a = bfgs", "b = bfgs"), seeds=1)])
+    assert len(plan.trials) == 1
+    assert set(plan.labels) == {(label, plan.trials[0].trial.id) for label in ("a", "b")}
