@@ -276,7 +276,11 @@ def test_episodes_differ_from_each_other_and_repeat_from_their_numbers(estimator
             "every = 0",
             "validation: expected dims of at least 2; each, horizon, every and patience of at least 1",
         ),
-        ("horizon = 20", "horizon = -20", "validation: expected dims of at least 2; each, horizon, every and patience of at"),
+        (
+            "horizon = 20",
+            "horizon = -20",
+            "validation: expected dims of at least 2; each, horizon, every and patience of at",
+        ),
     ],
 )
 def test_recipes_without_a_meaning_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

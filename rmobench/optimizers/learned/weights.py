@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,15 @@ def _metadata(architecture: str, settings: Mapping[str, Any]) -> dict[str, str]:
     return {"architecture": architecture, "settings": msgspec.json.encode(settings, order="sorted").decode()}
 
 
+def _in_order(content: bytes) -> bytes:
+    """Sort the metadata in the header, which safetensors writes in any order: equal weights are equal bytes."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(end - 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
+
+
 def read_provenance(path: Path) -> Provenance:
     """Read the .json beside a .safetensors file."""
     beside = path.with_suffix(".json")
@@ -97,7 +107,7 @@ def read_provenance(path: Path) -> Provenance:
 def write_weights(path: Path, theta: Mapping[str, Tensor], **facts: Any) -> Provenance:
     """Write weights and their provenance; `facts` are its fields, without the hash."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in theta.items()}
-    content = save(tensors, metadata=_metadata(facts["architecture"], facts["settings"]))
+    content = _in_order(save(tensors, metadata=_metadata(facts["architecture"], facts["settings"])))
     provenance = Provenance(sha256=hashlib.sha256(content).hexdigest(), **facts)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
