@@ -322,12 +322,12 @@ def _load(store: Path, plan: Plan) -> DataFrame:
 
 
 def _labelled(runs: DataFrame, plan: Plan) -> DataFrame:
-    """Name the plan's trials as the plan does, once per label; a record holds one label, perhaps an earlier one."""
+    """Name the plan's trials as the plan does, once per label, and leave all others as they are."""
     import pandas as pd
 
-    labels = pd.DataFrame(plan.labels, columns=["optimizer", "id"])
-    named = labels.merge(runs.drop(columns="optimizer"), on="id")
-    return pd.concat([named, runs[~runs["id"].isin(labels["id"])]], ignore_index=True)
+    from rmobench.statistics import named
+
+    return pd.concat([named(runs, plan.labels), runs[~runs["id"].isin(plan.ids)]], ignore_index=True)
 
 
 def _export(store: Path, plan: Plan, skips: Sequence[Skip], axis: str, folder: Path, name: str) -> None:

@@ -16,8 +16,9 @@ import pandas as pd
 from rmobench.claims.claim import Claim
 from rmobench.claims.metatraining import Curve, read_curves
 from rmobench.errors import UnknownNameError
-from rmobench.harness.suite import Suite, expand, read_suite
+from rmobench.harness.suite import expand, read_suite
 from rmobench.registry import parse_selector
+from rmobench.statistics import named
 from rmobench.store import load
 
 METATRAINING = "metatraining"
@@ -81,11 +82,11 @@ def _whole(store: Path, name: str) -> pd.DataFrame | str:
         base = name.removesuffix("_tuned")
         makes = f"`rmobench tune {base} --optimizer adam --out suites/{name}.toml` writes it"
         return f"no suite named {name}" + (f"; {makes}." if base != name else ".")
-    planned = _planned(suite)
+    n_planned = len(expand(suite.runs).labels)
     runs = labelled_runs(store, name)
-    if runs.empty or len(runs) < len(planned):
+    if runs.empty or len(runs) < n_planned:
         return (
-            f"{len(planned) - len(runs)} of the {len(planned)} planned trials of {name} have no record in {store}: "
+            f"{n_planned - len(runs)} of the {n_planned} planned trials of {name} have no record in {store}: "
             f"`rmobench run {name} --export results/reference` makes them."
         )
     return runs
@@ -104,21 +105,14 @@ def labelled_runs(store: Path, suite: str) -> pd.DataFrame:
     Raises:
         StoreError: A record is damaged, or newer than this program.
     """
-    plan = read_suite(suite)
-    planned = _planned(plan)
-    file = store / f"{plan.name}.parquet"
+    read = read_suite(suite)
+    plan = expand(read.runs)
+    file = store / f"{read.name}.parquet"
     if file.is_file():
-        runs = load(file)
-    elif any(store.glob("*.parquet")) or any(store.glob("??/*.json")):
-        runs = load(store, ids=set(planned["id"]))
-    else:
-        return planned.iloc[:0]
-    return planned.merge(runs.drop(columns="optimizer"), on="id")
-
-
-def _planned(suite: Suite) -> pd.DataFrame:
-    """Return optimizer (the label) and id of every trial."""
-    return pd.DataFrame(expand(suite.runs).labels, columns=["optimizer", "id"])
+        return named(load(file), plan.labels)
+    if any(store.glob("*.parquet")) or any(store.glob("??/*.json")):
+        return named(load(store, ids=plan.ids), plan.labels)
+    return pd.DataFrame(columns=["optimizer", "id"])
 
 
 def _trained_on() -> tuple[str, ...]:

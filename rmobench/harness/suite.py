@@ -11,7 +11,7 @@ import msgspec
 
 from rmobench.errors import InputError, SuiteError, UnknownNameError
 from rmobench.harness.plan import Plan, join, plan
-from rmobench.registry import choose_optimizers, choose_tasks
+from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks
 from rmobench.types import PRECISIONS
 
 PACKAGED = Path(__file__).parent.parent / "_suites"
@@ -45,15 +45,30 @@ class Suite:
     runs: tuple[Sweep, ...]
 
 
-def expand(runs: Sequence[Sweep], *, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1) -> Plan:
-    """Resolve the selectors of the tables and plan them one after the other."""
+def expand(
+    runs: Sequence[Sweep],
+    *,
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int = 1,
+    optimizers: Sequence[ChosenOptimizer] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> Plan:
+    """Resolve the selectors of the tables and plan them one after the other.
+
+    Args:
+        runs: The tables.
+        device: Where the trials run.
+        threads: Of the CPU backend, per trial.
+        optimizers: Instead of the tables' own.
+        seeds: Instead of the tables' own.
+    """
     for run in runs:
         check(run)
     return join(
         plan(
             [task for text in run.tasks for task in choose_tasks(text)],
-            [optimizer for text in run.optimizers for optimizer in choose_optimizers(text)],
-            seeds=range(run.seeds),
+            _chosen(run) if optimizers is None else optimizers,
+            seeds=range(run.seeds) if seeds is None else seeds,
             precisions=run.precisions,
             device=device,
             n_calls=run.n_calls,
@@ -62,6 +77,10 @@ def expand(runs: Sequence[Sweep], *, device: Literal["cpu", "cuda"] = "cpu", thr
         )
         for run in runs
     )
+
+
+def _chosen(run: Sweep) -> list[ChosenOptimizer]:
+    return [optimizer for text in run.optimizers for optimizer in choose_optimizers(text)]
 
 
 def suites() -> dict[str, Path]:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
 from scipy.stats import qmc
 
 from rmobench.errors import InputError
-from rmobench.harness.plan import Plan, join, plan
-from rmobench.harness.suite import Sweep
+from rmobench.harness.plan import Plan
+from rmobench.harness.suite import Sweep, expand
 from rmobench.registry import ChosenOptimizer, choose_tasks
 from rmobench.types import Choice, Linear, OptimizerSpec, Range, Value, selector
 
@@ -67,19 +68,8 @@ def _rounded(value: float) -> float:
 
 def tuning_plan(runs: Sequence[Sweep], spec: OptimizerSpec, *, n_points: int = N_POINTS, n_seeds: int = 2) -> Plan:
     """Plan every point on every task of a suite's tables, at their budgets, on tuning seeds; first precision only."""
-    settings = points(spec, n_points)
-    seeds = range(FIRST_SEED, FIRST_SEED + n_seeds)
-    return join(
-        plan(
-            [task for text in run.tasks for task in choose_tasks(text)],
-            settings,
-            seeds=seeds,
-            precisions=run.precisions[:1],
-            n_calls=run.n_calls,
-            time_s=run.time_s,
-        )
-        for run in runs
-    )
+    first = [msgspec.structs.replace(run, precisions=run.precisions[:1]) for run in runs]
+    return expand(first, optimizers=points(spec, n_points), seeds=range(FIRST_SEED, FIRST_SEED + n_seeds))
 
 
 def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_points: int, n_seeds: int) -> str:

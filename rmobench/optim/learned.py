@@ -15,7 +15,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 from rmobench.errors import ArgumentError, InputError, UnfitError
 from rmobench.optimizers.learned import adafactor_mlp, mlp_lopt, optimus
 from rmobench.optimizers.learned.lift import Trained
-from rmobench.optimizers.learned.rule import working_type
+from rmobench.optimizers.learned.rule import Architecture, working_type
 from rmobench.optimizers.learned.weights import load_weights
 
 Group = dict[str, Any]
@@ -30,8 +30,8 @@ class Learned(torch.optim.Optimizer):
     dict does not hold the weights: load it into an optimizer with the same ones. Deep copies and pickles hold them.
     """
 
-    def __init__(self, params: ParamsT, trained: Trained, *, lr: float) -> None:
-        self._trained = trained
+    def __init__(self, params: ParamsT, architecture: Architecture, name: str, weights: str | Path, lr: float) -> None:
+        self._trained = Trained(architecture, load_weights(str(weights), name))
         super().__init__(params, {"lr": lr})
 
     def add_param_group(self, param_group: Group) -> None:
@@ -136,8 +136,7 @@ class AdafactorMLP(Learned):
     """
 
     def __init__(self, params: ParamsT, *, weights: str | Path = "adafactor_mlp", lr: float = 1.0) -> None:
-        trained = Trained(adafactor_mlp.ARCHITECTURE, load_weights(str(weights), "adafactor_mlp"))
-        super().__init__(params, trained, lr=lr)
+        super().__init__(params, adafactor_mlp.ARCHITECTURE, "adafactor_mlp", weights, lr)
 
 
 class MLPLOpt(Learned):
@@ -152,8 +151,7 @@ class MLPLOpt(Learned):
     """
 
     def __init__(self, params: ParamsT, *, weights: str | Path = "mlp_lopt", lr: float = 1.0) -> None:
-        trained = Trained(mlp_lopt.ARCHITECTURE, load_weights(str(weights), "mlp_lopt"))
-        super().__init__(params, trained, lr=lr)
+        super().__init__(params, mlp_lopt.ARCHITECTURE, "mlp_lopt", weights, lr)
 
 
 class Optimus(Learned):
@@ -176,8 +174,7 @@ class Optimus(Learned):
         self, params: ParamsT, *, weights: str | Path = "optimus", lr: float = 1.0, dim_max: int = 2000
     ) -> None:
         self._dim_max = dim_max
-        trained = Trained(optimus.ARCHITECTURE, load_weights(str(weights), "optimus"))
-        super().__init__(params, trained, lr=lr)
+        super().__init__(params, optimus.ARCHITECTURE, "optimus", weights, lr)
 
     def _check_options(self, group: Group) -> None:
         super()._check_options(group)

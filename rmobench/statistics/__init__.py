@@ -7,6 +7,7 @@
 from rmobench.statistics.board import Ending, Leaderboard, Row
 from rmobench.statistics.compare import Change, Verdict, compare, unpaired
 from rmobench.statistics.ecdf import Curve, curves
+from rmobench.statistics.labels import named
 from rmobench.statistics.leaderboard import leaderboard
 from rmobench.statistics.scores import scores
 from rmobench.statistics.winners import Winners, winners
@@ -22,6 +23,7 @@ __all__ = [
     "compare",
     "curves",
     "leaderboard",
+    "named",
     "scores",
     "unpaired",
     "winners",

@@ -6,28 +6,15 @@ import json
 import math
 import re
 from io import StringIO
-from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 
-import rmobench.report
 from rmobench.claims import Claim, Finding, Measure, choose_claims
 from rmobench.report import claims as pages
 from rmobench.types import Interval
-
-README = Path(rmobench.report.__file__).parent / "README.md"
-
-
-class Strict(msgspec.Struct, forbid_unknown_fields=True):
-    """No key more, none less."""
-
-
-class Range(Strict):
-    value: float | None
-    low: float | None
-    high: float | None
+from tests.report.shapes import README, Range, Strict
 
 
 class Number(Strict):

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
 
-import rmobench.report
 from rmobench.report import json_text
 from rmobench.statistics import compare, leaderboard
 from rmobench.types import Skip
+from tests.report.shapes import README, Range, Strict
 from tests.statistics.records import solved, table, trial
-
-README = Path(rmobench.report.__file__).parent / "README.md"
-
-
-class Strict(msgspec.Struct, forbid_unknown_fields=True):
-    """No key more, none less."""
-
-
-class Range(Strict):
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class Pairs(Strict):

@@ -101,10 +101,20 @@ def features(state: State, x: Tensor, g: Tensor) -> Tensor:
             m * normaliser,
         ]
     )
+    return normalised(tensors, state["t"])
+
+
+def normalised(tensors: Tensor, t: Tensor) -> Tensor:
+    """Bring every tensor feature to mean square 1 over the entries and append time; [k, *] -> [*, k + 11].
+
+    Args:
+        tensors: Features.
+        t: Number of gradients seen.
+    """
     entries = tuple(range(1, tensors.ndim))
     scale = tensors.square().mean(entries, keepdim=True) if entries else tensors.square()
     tensors = tensors * torch.rsqrt(1e-5 + scale)
-    time = time_features(state["t"]).expand(*x.shape, -1)
+    time = time_features(t).expand(*tensors.shape[1:], -1)
     return torch.cat([tensors.movedim(0, -1), time], dim=-1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from rmobench.optimizers.learned.features import time_features
+from rmobench.optimizers.learned.features import normalised
 from rmobench.optimizers.learned.lift import lift
 from rmobench.optimizers.learned.rule import Architecture, Rule, State, Theta, fresh_mlp, mlp
 from rmobench.optimizers.learned.weights import load_weights
@@ -43,12 +43,7 @@ def rule(theta: Theta, *, output_gain: float = 1.0) -> Rule:
 
 def features(state: State, x: Tensor, g: Tensor) -> Tensor:
     """Stack gradient, parameter and six momenta, each with mean square 1 over the tensor, and time; [*] -> [*, 19]."""
-    tensors = torch.cat([g.unsqueeze(0), x.unsqueeze(0), state["m"]])
-    entries = tuple(range(1, tensors.ndim))
-    scale = tensors.square().mean(entries, keepdim=True) if entries else tensors.square()
-    tensors = tensors * torch.rsqrt(1e-5 + scale)
-    time = time_features(state["t"]).expand(*x.shape, -1)
-    return torch.cat([tensors.movedim(0, -1), time], dim=-1)
+    return normalised(torch.cat([g.unsqueeze(0), x.unsqueeze(0), state["m"]]), state["t"])
 
 
 ARCHITECTURE = Architecture(fresh=fresh, rule=rule, settings={"output_gain": 1.0})

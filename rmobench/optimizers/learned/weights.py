@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -70,10 +70,9 @@ def load_weights(name: str, architecture: str) -> Weights:
         raise WeightsError(f"{path}: trained as {provenance.architecture}, expected {architecture}.")
     try:
         theta = load(content)
-        with safe_open(path, framework="pt") as file:
-            inside = file.metadata()
     except SafetensorError as error:
         raise WeightsError(f"{path}: {error}.") from None
+    inside = _header(content).get("__metadata__")
     if inside != _metadata(provenance.architecture, provenance.settings):
         raise WeightsError(f"{path}: holds {inside}, which is not what its .json says: one was changed.")
     return Weights(theta=theta, settings=provenance.settings, sha256=sha256)
@@ -84,13 +83,18 @@ def _metadata(architecture: str, settings: Mapping[str, Any]) -> dict[str, str]:
     return {"architecture": architecture, "settings": msgspec.json.encode(settings, order="sorted").decode()}
 
 
+def _header(content: bytes) -> dict[str, Any]:
+    """Read a .safetensors file's header: its length in 8 bytes, then JSON, padded with blanks."""
+    header: dict[str, Any] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return header
+
+
 def _in_order(content: bytes) -> bytes:
     """Sort the metadata in the header, which safetensors writes in any order: equal weights are equal bytes."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
+    length, header = int.from_bytes(content[:8], "little"), _header(content)
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode().ljust(end - 8)
-    return len(text).to_bytes(8, "little") + text + content[end:]
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(length)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def read_provenance(path: Path) -> Provenance:

@@ -7,6 +7,7 @@ f(start) - f*: an affine change of variables that every optimizer gets alike.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Generator, Tensor
 
 from rmobench.errors import UnknownNameError
 from rmobench.tasks.analytic.closed_form import Function
+from rmobench.tasks.analytic.placed import placed
 from rmobench.tasks.analytic.quadratic import orthogonal
 
 FUNCTIONS = (
@@ -46,13 +48,7 @@ class Instance:
     function: Function
     centre: Tensor  # [d] where the minimiser lies in unit coordinates
     rotation: Tensor | None  # R [d, d], None: the identity
-
-    def own(self, x: Tensor) -> Tensor:
-        """Map unit coordinates to the function's own; [..., d] -> [..., d]."""
-        offset = x - self.centre.to(x)
-        if self.rotation is not None:
-            offset = offset @ self.rotation.to(x).mT
-        return self.function.minimiser.to(x) + 0.5 * (self.function.high - self.function.low) * offset
+    own: Callable[[Tensor], Tensor]  # x -> y, [..., d] -> [..., d]
 
 
 def function_named(name: str, dim: int) -> Function:
@@ -77,8 +73,20 @@ def draw_instance(function: Function, generator: Generator, *, shifted: bool, ro
     """Draw an instance: the minimiser moved, the axes turned, or neither."""
     d = len(function.minimiser)
     shift = SHIFT_MAX * (2.0 * torch.rand(d, generator=generator, dtype=torch.float64) - 1.0)
-    return Instance(
-        function=function,
-        centre=shift if shifted else centre_of(function),
-        rotation=orthogonal(d, generator) if rotated else None,
-    )
+    centre = shift if shifted else centre_of(function)
+    rotation = orthogonal(d, generator) if rotated else None
+    return Instance(function=function, centre=centre, rotation=rotation, own=_own(function, centre, rotation))
+
+
+def _own(function: Function, centre: Tensor, rotation: Tensor | None) -> Callable[[Tensor], Tensor]:
+    half = 0.5 * (function.high - function.low)
+    minimiser_at, centre_at = placed(function.minimiser), placed(centre)
+    rotation_at = None if rotation is None else placed(rotation)
+
+    def own(x: Tensor) -> Tensor:
+        offset = x - centre_at(x)
+        if rotation_at is not None:
+            offset = offset @ rotation_at(x).mT
+        return minimiser_at(x) + half * offset
+
+    return own
