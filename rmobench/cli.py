@@ -544,11 +544,13 @@ def metatrain(
 
     from rmobench.harness.environment import environment
     from rmobench.metatrain.export import add_curve, export
-    from rmobench.metatrain.recipe import read_recipe
+    from rmobench.metatrain.recipe import read_recipe, recipes
 
     torch.set_num_threads(1)  # small tensors: contended threads are ten times slower
     chosen = read_recipe(recipe, seed=seed)
-    stem = chosen.name if seed is None else f"{chosen.name}-seed{seed}"
+    stem = chosen.name if recipe in recipes() else f"{chosen.name}-{chosen.sha256[:8]}"  # two files can share a name
+    stem = stem if seed is None else f"{stem}-seed{seed}"
+    commit = environment().commit
     folder = Path("results/metatrain")
     checkpoint = folder / f"{stem}.checkpoint"
     if fresh:
@@ -559,7 +561,7 @@ def metatrain(
     training = _metatrain(chosen, checkpoint)
     if curves is not None:
         add_curve(chosen, training, curves)
-    written = export(chosen, training, path, commit=environment().commit)
+    written = export(chosen, training, path, commit=commit)
     print(
         f"wrote {path}: validation {written.validation:.4f} at outer step {written.best_outer}, "
         f"{written.wall_s:.0f} s; {training.n_bad} inner steps and {training.n_skipped} outer gradients "

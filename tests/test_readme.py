@@ -23,7 +23,7 @@ def test_two_commands_set_everything_up():
     commands = [text.strip() for kind, text in BLOCKS if kind == "sh" and "venv" in text]
     assert [c.partition("&& .venv/bin/pip install ")[2] for c in commands] == [
         ". && .venv/bin/rmobench run smoke",
-        "-e '.[test]' && .venv/bin/pytest",
+        "-e '.[test]' && .venv/bin/pytest -n auto",
     ]
 
 

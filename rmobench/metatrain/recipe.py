@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import torch
 
 from rmobench.errors import RecipeError, UnknownNameError
 from rmobench.metatrain.distribution import QUADRATIC
@@ -66,7 +67,7 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     each: int = 4
     horizon: int = 200
     every: int = 100  # outer steps
-    patience: int = 1000  # stop after so many validations without a better one
+    patience: int = 1000  # stop after so many validations of the last stage without a better one
 
 
 class RecipeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -163,8 +164,12 @@ def _check(file: RecipeFile) -> None:
     given = [*file.settings, *(name for stage in file.stages for name in stage.settings)]
     if unknown := [name for name in given if name not in known]:
         raise RecipeError(f"got setting {unknown[0]!r}; {file.architecture} has {', '.join(known)}.")
-    for stage in file.stages or (None,):
-        _check_settings(known, {**known, **file.settings, **(stage.settings if stage else {})})
+    settings = [{**known, **file.settings, **stage.settings} for stage in file.stages]
+    for chosen in settings:
+        _check_settings(known, chosen)
+    for chosen in settings[1:]:
+        if _shapes(file.architecture, chosen) != _shapes(file.architecture, settings[0]):
+            raise RecipeError("got stages whose settings change the shape of the weights; set it for all of them.")
     if unknown := [name for name in file.functions if name not in (*FUNCTIONS, QUADRATIC)]:
         raise RecipeError(f"got function {unknown[0]!r}, expected some of {', '.join((*FUNCTIONS, QUADRATIC))}.")
     if unknown := [name for name in file.held_out if name not in FUNCTIONS]:
@@ -184,6 +189,11 @@ def _check(file: RecipeFile) -> None:
     plan = file.validation
     if min(plan.dims, default=0) < 2 or min(plan.each, plan.horizon, plan.every, plan.patience) < 1:
         raise RecipeError("validation: expected dims of at least 2; each, horizon, every and patience of at least 1.")
+
+
+def _shapes(architecture: str, settings: Mapping[str, int | float | bool]) -> dict[str, torch.Size]:
+    theta = ARCHITECTURES[architecture].fresh(torch.Generator(), **settings)
+    return {name: t.shape for name, t in theta.items()}
 
 
 def _check_settings(defaults: Mapping[str, int | float | bool], settings: Mapping[str, int | float | bool]) -> None:

@@ -73,17 +73,23 @@ def train(
     saved_at = began = time.monotonic()
     before = training.wall_s
     plan = recipe.file.validation
-    while training.outer < recipe.n_outer and training.since_best < plan.patience:
+    while training.outer < recipe.n_outer and not _out_of_patience(recipe, training):
         stage, step = recipe.stage_at(training.outer)
         loss = _outer_step(recipe, training, stage, step)
         training.wall_s = before + time.monotonic() - began
         if training.outer % plan.every == 0 or training.outer == recipe.n_outer:
             _validate(training, validate(training.average, instances[stage], plan.horizon))
-        over = training.outer == recipe.n_outer or training.since_best >= plan.patience
+        over = training.outer == recipe.n_outer or _out_of_patience(recipe, training)
         if over or time.monotonic() - saved_at > checkpoint_s:
             save_checkpoint(recipe, training, checkpoint)
             saved_at = time.monotonic()
         yield _progress(recipe, training, loss), training
+
+
+def _out_of_patience(recipe: Recipe, training: Training) -> bool:
+    """Return whether the last stage has stopped improving; earlier ones always run to their end."""
+    stage, _ = recipe.stage_at(max(0, training.outer - 1))
+    return stage == len(recipe.file.stages) - 1 and training.since_best >= recipe.file.validation.patience
 
 
 def fresh(recipe: Recipe) -> Training:
@@ -101,8 +107,9 @@ def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> fl
         training.workers = [
             episodes.begin(recipe, training.theta, stage=stage, index=i, episode=0) for i in range(plan.workers)
         ]
+        training.since_best = 0
         if stage > 0 and recipe.settings_of(stage) != recipe.settings_of(stage - 1):
-            training.best_validation, training.since_best = float("inf"), 0  # of other settings
+            training.best_validation = float("inf")  # of other settings
     turn = step % plan.workers
     worker = training.workers[turn]
     if worker.finished:

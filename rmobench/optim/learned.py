@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
-from rmobench.errors import ArgumentError, InputError, UnfitError
+from rmobench.errors import ArgumentError, InputError
 from rmobench.optimizers.learned import adafactor_mlp, mlp_lopt, optimus
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.rule import Architecture, working_type
@@ -20,6 +20,7 @@ from rmobench.optimizers.learned.weights import load_weights
 
 Group = dict[str, Any]
 
+RULE = "rule"  # in every group: which rule the state belongs to
 MEMBERS = "members"  # beside a vector's state: positions in the group of the parameters that it is made of
 
 
@@ -32,7 +33,7 @@ class Learned(torch.optim.Optimizer):
 
     def __init__(self, params: ParamsT, architecture: Architecture, name: str, weights: str | Path, lr: float) -> None:
         self._trained = Trained(architecture, load_weights(str(weights), name))
-        super().__init__(params, {"lr": lr})
+        super().__init__(params, {"lr": lr, RULE: name})
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters, with a factor of their own if "lr" is given.
@@ -81,7 +82,16 @@ class Learned(torch.optim.Optimizer):
 
         Torch casts state to the type of its parameter, which would round that of low-precision ones; here it is put in
         as it was saved.
+
+        Raises:
+            ArgumentError: The state belongs to another optimizer; nothing was changed.
         """
+        for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False):
+            if saved.get(RULE) != own[RULE]:
+                raise ArgumentError(
+                    f"{type(self).__name__}: got a state dict of {saved.get(RULE, 'another class')}, "
+                    f"expected one of {own[RULE]}."
+                )
         given: list[StateDict] = []  # as other hooks leave it
         before = self.register_load_state_dict_pre_hook(lambda _, final: given.append(final))
         after = self.register_load_state_dict_post_hook(lambda _: self._restore(given[0]), prepend=True)
@@ -101,8 +111,9 @@ class Learned(torch.optim.Optimizer):
                         self.state[p][name] = value.to(p.device, dtype[p], copy=True)
 
     def _check_options(self, group: Group) -> None:
-        if not 0.0 <= group["lr"] < math.inf:
-            raise ArgumentError(f"{type(self).__name__}: got lr={group['lr']}, expected a finite factor >= 0.")
+        lr = group["lr"]
+        if not isinstance(lr, int | float) or not 0.0 <= lr < math.inf:
+            raise ArgumentError(f"{type(self).__name__}: got lr={lr!r}, expected a finite factor >= 0.")
 
     def _check_gradients(self, group: Group) -> None:
         for p in group["params"]:
@@ -178,12 +189,7 @@ class Optimus(Learned):
 
     def _check_options(self, group: Group) -> None:
         super()._check_options(group)
-        dim = sum(p.numel() for p in group["params"] if p.requires_grad)
-        if dim > self._dim_max:
-            raise UnfitError(
-                f"Optimus: got {dim} parameters in one group, expected at most dim_max={self._dim_max}: memory grows "
-                "with their square. Divide them into groups, or raise dim_max."
-            )
+        optimus.check_dim([p for p in group["params"] if p.requires_grad], self._trained.settings, self._dim_max)
 
     def _check_gradients(self, group: Group) -> None:
         super()._check_gradients(group)

@@ -111,6 +111,8 @@ def _chosen_task(spec: TaskSpec, params: Mapping[str, Value]) -> ChosenTask:
 def choose_optimizers(text: str) -> list[ChosenOptimizer]:
     """Resolve an optimizer selector: a registered name, `@family`, `*`, or `package.module:Class[lr=0.1]`."""
     if labelled := LABELLED.match(text):
+        if LABELLED.match(labelled["selector"]):
+            raise SelectorError(f"got {text!r}: expected one label, as in `mine = adam[lr=0.1]`.")
         chosen = choose_optimizers(labelled["selector"])
         if len(chosen) > 1:
             raise SelectorError(f"got {text!r}: a label names one optimizer, not {len(chosen)}.")

@@ -26,7 +26,7 @@ def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
     On a task the lowest ERT at the headline rung wins; where equal, or never reached, the easier rungs decide, the
     hardest first; where no rung was reached, the lowest mean of the metric at the end (of feasible ends, if any). Over
     all tasks the lowest geometric mean of ERT at the headline wins, a task without a hit counting
-    as one hit in twice as many trials.
+    as one hit in twice as many trials; where equal, the lowest mean rank of the ends.
 
     Args:
         runs: One row per tuning trial of one optimizer at one precision; every setting on every task.
@@ -49,8 +49,9 @@ def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
         for task, part in wide.groupby(level="task", observed=True)
     }
     hardest = sums[sums["rung"] == sums.groupby("task", observed=True)["rung"].transform("min")]
-    overall = np.log(hardest["humble"]).groupby(hardest["optimizer"], observed=True).mean().idxmin()
-    return Winners(by_task=by_task, overall=str(overall))
+    overall = np.log(hardest["humble"]).groupby(hardest["optimizer"].astype(str)).mean().round(9)
+    ranks = ends.groupby(level=0).rank().groupby(level=1).mean()
+    return Winners(by_task=by_task, overall=str(min(overall.index, key=lambda name: (overall[name], ranks[name]))))
 
 
 def _first(erts: pd.DataFrame, ends: pd.Series) -> str:

@@ -23,7 +23,7 @@ TRAINED = ("ackley", "rastrigin", "rosenbrock", "sphere")
 
 
 def recipe(folder: Path, *, n_problems: int, dim: int) -> Recipe:
-    """Write and read a recipe of Adafactor-MLP with PES: n_problems / 2 antithetic pairs of problems, one episode.
+    """Write and read a recipe of Adafactor-MLP with PES: n_problems antithetic pairs, one episode.
 
     It validates at the last outer step only, which is never reached.
     """
@@ -48,7 +48,7 @@ window = {WINDOW}
 horizon = [{N_WINDOWS * WINDOW}, {N_WINDOWS * WINDOW}]
 dims = [{dim}, {dim}]
 functions_per_batch = {len(TRAINED)}
-each = {n_problems // (2 * len(TRAINED))}
+each = {n_problems // len(TRAINED)}
 workers = 1
 """)
     return read_recipe(str(path))
@@ -60,7 +60,7 @@ workers = 1
     ids=lambda value: str(value),
 )
 def test_outer_steps_per_second(benchmark, tmp_path, n_problems, dim):
-    """Every round is an outer step: all problems, antithetic copies included, advance by a window."""
+    """Every round is an outer step: all problems, each with its antithetic copy, advance by a window."""
     torch.set_num_threads(1)
     outer_steps = train(recipe(tmp_path, n_problems=n_problems, dim=dim), tmp_path / "checkpoint")
     seen: list[tuple[Progress, Training]] = []
@@ -80,7 +80,7 @@ def test_outer_steps_per_second(benchmark, tmp_path, n_problems, dim):
     n_outer, (progress, _) = len(seen), seen[-1]
     assert progress.outer == n_outer == ROUNDS + 2
     assert ages == [(k, [float(WINDOW * ((k - 1) % N_WINDOWS + 1))]) for k in range(1, n_outer + 1)]
-    assert all(x.shape == (n_problems, dim) for x in iterates)
+    assert all(x.shape == (2 * n_problems, dim) for x in iterates)
     assert not any(torch.equal(x, y) for x, y in itertools.pairwise(iterates))
     assert (progress.n_bad, progress.n_skipped) == (0, 0)
     median = statistics.median(benchmark.stats.stats.data)

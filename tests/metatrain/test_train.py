@@ -180,12 +180,16 @@ def test_inner_steps_that_are_not_finite_are_counted_and_survived(
 
 
 @each
-def test_patience_ends_it_early(tmp_path: Path, estimator: str) -> None:
+def test_patience_ends_the_last_stage_early(tmp_path: Path, estimator: str) -> None:
     """A learning rate that changes nothing: the first validation is the best one."""
-    still = [("lr = ", "lr_end = 1e-300\nlr = 1e-300 # "), ("every = 10", "every = 2\npatience = 3")]
+    still = [
+        ("lr = ", "lr_end = 1e-300\nlr = 1e-300 # "),
+        ("workers = 2", "workers = 2\nlr_end = 1e-300\nlr = 1e-300"),
+        ("every = 10", "every = 2\npatience = 3"),
+    ]
     recipe = read_recipe(edited(tmp_path, *still, estimator=estimator))
     seen, training = run(recipe, tmp_path / "checkpoint")
-    assert (seen[-1].outer, training.best_outer, training.since_best) == (8, 2, 3)
+    assert (seen[-1].outer, training.best_outer, training.since_best) == (recipe.file.stages[0].n_outer + 6, 2, 3)
     assert list(train(recipe, tmp_path / "checkpoint")) == []
 
 
@@ -286,6 +290,13 @@ def test_episodes_differ_from_each_other_and_repeat_from_their_numbers(estimator
 def test_recipes_without_a_meaning_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = edited(tmp_path, (old, new))
     with pytest.raises(RecipeError, match=r"edited\.toml: .*" + re.escape(message)):
+        read_recipe(path)
+
+
+def test_stages_of_other_widths_are_refused(tmp_path: Path) -> None:
+    path = edited(tmp_path, ("adafactor_mlp", "optimus"), ("output_gain", "floor_B"), ("100.0", "0.1"))
+    (tmp_path / "edited.toml").write_text(Path(path).read_text() + "settings = { width = 16 }\n")
+    with pytest.raises(RecipeError, match=r"stages whose settings change the shape of the weights"):
         read_recipe(path)
 
 

@@ -478,11 +478,30 @@ def test_refuses_a_factor_that_makes_no_step(name, lr, files) -> None:
     assert len(optimizer.param_groups) == 1
 
 
+@pytest.mark.parametrize("saved", ["adafactor_mlp", "adam"])
+def test_refuses_the_state_of_another_class(saved, files) -> None:
+    p = start(F64)
+    build = {"adam": lambda: torch.optim.Adam(p.model.parameters())}.get(
+        saved, lambda: AdafactorMLP(p.model.parameters(), weights=files["adafactor_mlp"])
+    )
+    optimizer = MLPLOpt(p.model.parameters(), weights=files["mlp_lopt"])
+    with pytest.raises(ArgumentError, match=f"MLPLOpt: got a state dict of ({saved}|another class), expected one of"):
+        optimizer.load_state_dict(build().state_dict())
+
+
+@pytest.mark.parametrize("dim_max", [0, -1])
+def test_optimus_refuses_a_limit_that_is_none(dim_max, files) -> None:
+    with pytest.raises(ArgumentError, match=f"got dim_max={dim_max}, expected at least 1"):
+        Optimus(start(F64).model.parameters(), weights=files["optimus"], dim_max=dim_max)
+
+
 def test_optimus_refuses_a_group_beyond_dim_max(files) -> None:
     """Counted group by group: a [4, 3], b [5] and c []."""
     p = start(F64)
     a, b, c = p.model.parameters()
-    with pytest.raises(UnfitError, match="Optimus: got 18 parameters in one group, expected at most dim_max=17"):
+    with pytest.raises(
+        UnfitError, match=r"optimus: got 18 parameters as one vector, expected at most dim_max=17: .* GB"
+    ):
         Optimus(p.model.parameters(), weights=files["optimus"], dim_max=17)
     optimizer = Optimus([{"params": [a]}], weights=files["optimus"], dim_max=12)
     optimizer.add_param_group({"params": [b, c]})

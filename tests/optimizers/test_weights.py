@@ -116,5 +116,5 @@ def test_optimus_refuses_a_problem_that_is_too_large_with_the_memory_it_would_ne
     ((only,),) = [planned("optimus[dim_max=5]", "sphere[dim=6]").trials]
     refused = run_trial(only)
     assert not refused.wrong_input
-    assert "got 6 parameters, expected at most dim_max=5" in refused.reason
+    assert "got 6 parameters as one vector, expected at most dim_max=5" in refused.reason
     assert "GB" in refused.reason

@@ -122,5 +122,7 @@ def test_a_class_that_does_not_exist_is_the_users_mistake():
 def test_a_label_renames_one_optimizer():
     (chosen,) = choose_optimizers("mine = adam[lr=0.5]")
     assert (chosen.label, chosen.spec.name, chosen.hyper["lr"]) == ("mine", "adam", 0.5)
+    with pytest.raises(SelectorError, match="expected one label"):
+        choose_optimizers("a = b = adam")
     with pytest.raises(SelectorError, match="a label names one optimizer"):
         choose_optimizers("mine = @classical")

@@ -50,6 +50,12 @@ def test_over_all_tasks_the_geometric_mean_decides_and_a_miss_costs_twice_the_bu
     assert winners(runs).overall == "b"
 
 
+def test_over_all_tasks_without_a_hit_the_ends_decide():
+    runs = table((EASY, "a", {}), (HARD, "a", {}), (EASY, "b", {}), (HARD, "b", {}))
+    runs["final"] = [0.9, 0.8, 0.7, 0.6]
+    assert winners(runs).overall == "b"
+
+
 def test_no_records_are_the_users_mistake():
     with pytest.raises(InputError, match="no records"):
         winners(table((EASY, "a", {})).iloc[:0])

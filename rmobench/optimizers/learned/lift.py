@@ -45,6 +45,11 @@ class Trained:
         self._weights = weights
         self._placed: dict[tuple[torch.device, torch.dtype], Theta] = {}
 
+    @property
+    def settings(self) -> Mapping[str, bool | int | float]:
+        """Return the architecture's settings that the weights were trained with."""
+        return self._weights.settings
+
     def advance(self, params: Sequence[Tensor], state: State | None, *, factor: float = 1.0) -> State:
         """Move parameters in place by a step of the rule.
 

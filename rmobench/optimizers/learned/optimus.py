@@ -13,10 +13,12 @@ with a branch 32 wide; their recipe says all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Generator, Tensor
 
-from rmobench.errors import UnfitError
+from rmobench.errors import ArgumentError, UnfitError
 from rmobench.optimizers.learned.encoder import encode, fresh_encoder
 from rmobench.optimizers.learned.features import N_FEATURES, accumulate, accumulators, features, fresh_decays
 from rmobench.optimizers.learned.lift import lift
@@ -136,15 +138,24 @@ def optimus(problem: Problem, *, weights: str = "optimus", dim_max: int = 2000) 
         UnfitError: The problem has more parameters.
     """
     trained = load_weights(weights, "optimus")
-    dim = sum(p.numel() for p in problem.params.values())
-    if dim > dim_max:
-        heads = trained.settings["heads"]
-        itemsize = max(
-            (torch.promote_types(p.dtype, torch.float32).itemsize for p in problem.params.values()), default=4
-        )
-        gigabytes = (2 + 2 * heads) * dim**2 * itemsize / 1e9
-        raise UnfitError(
-            f"optimus: got {dim} parameters, expected at most dim_max={dim_max}: the preconditioner and the attention "
-            f"would need some {gigabytes:.3g} GB. Raise dim_max if you have them."
-        )
+    check_dim(list(problem.params.values()), trained.settings, dim_max)
     return lift(problem, ARCHITECTURE, trained)
+
+
+def check_dim(params: Sequence[Tensor], settings: Mapping[str, bool | int | float], dim_max: int) -> None:
+    """Refuse more coordinates than memory is meant for.
+
+    Raises:
+        ArgumentError: dim_max is no limit.
+        UnfitError: The parameters have more coordinates together; the message says what they would need.
+    """
+    if dim_max < 1:
+        raise ArgumentError(f"optimus: got dim_max={dim_max}, expected at least 1.")
+    dim = sum(p.numel() for p in params)
+    if dim > dim_max:
+        itemsize = max(torch.promote_types(p.dtype, torch.float32).itemsize for p in params)
+        gigabytes = (2 + 2 * settings["heads"]) * dim**2 * itemsize / 1e9  # B, its successor; scores and shares
+        raise UnfitError(
+            f"optimus: got {dim} parameters as one vector, expected at most dim_max={dim_max}: the preconditioner and "
+            f"the attention would need some {gigabytes:.3g} GB. Raise dim_max if you have them."
+        )
