@@ -490,7 +490,10 @@ def claims_(
 @app.command()
 def tune(
     suite: Annotated[str, typer.Argument(help="The suite on whose tasks to tune: a name, or a .toml file.")],
-    optimizer: Annotated[list[str], typer.Option(help="Registered optimizer with a search space; repeatable.")],
+    optimizer: Annotated[
+        list[str],
+        typer.Option(help="Registered optimizer with a search space; what is given in brackets is held; repeatable."),
+    ],
     points: Annotated[int, typer.Option(min=1, help="Settings per optimizer: scrambled Sobol points.")] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Tuning seeds; they are never reported.")] = 2,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes.")] = None,
@@ -502,19 +505,18 @@ def tune(
     The suite has each optimizer twice: NAME_tuned with its winner on every task, NAME_tuned_once with one winner.
     """
     from rmobench.harness.suite import read_suite
-    from rmobench.harness.tuning import tuned_suite, tuning_plan
+    from rmobench.harness.tuning import tunable, tuned_suite, tuning_plan
     from rmobench.statistics import winners
     from rmobench.store import prepare
 
     runs = read_suite(suite).runs
-    if unknown := [name for name in optimizer if name not in optimizers()]:
-        raise InputError(f"got --optimizer {unknown[0]}, expected the bare name of a registered optimizer.")
+    tuned = {what.label: what for what in map(tunable, optimizer)}
     path = out or Path(f"{Path(suite).stem}_tuned.toml")
     _check_writable(path, ".toml")
     prepare(store)
     chosen = {}
-    for name in dict.fromkeys(optimizer):
-        plan = tuning_plan(runs, optimizers()[name], n_points=points, n_seeds=seeds)
+    for name, what in tuned.items():
+        plan = tuning_plan(runs, what, n_points=points, n_seeds=seeds)
         _sweep(
             _todo(plan, store, frozenset(), quiet=False),
             store,

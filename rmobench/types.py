@@ -125,11 +125,12 @@ class TaskSpec:
     version: int = 1
     args: Mapping[str, Value] = field(default_factory=dict)  # with defaults
     offers: tuple[str, ...] = ()  # traits
-    constraint: str | None = None  # manifold that the parameters live on, e.g. "stiefel"
+    constraint: str | None = None  # manifold that the parameters live on; an argument `manifold` goes before it
     target: Target = field(default_factory=Target)
     budget: Budget = field(default_factory=Budget)
     cheap: bool = True  # judged at every step; False: on the log-spaced schedule
     requires: tuple[str, ...] = ()  # optional packages
+    data: bool = False  # made of real data: its argument `data` names a source of rmobench.data
     broken: str | None = None  # a third party's entry point that does not hold: why
 
 
@@ -263,6 +264,7 @@ class Record:
     state_bytes: int | None = None
     peak_bytes: int | None = None
     upcast: str | None = None  # what ran wider than the precision, None: nothing seen
+    diagnostics: Mapping[str, float] = field(default_factory=dict)  # what the optimizer says about itself, by name
     environment: Environment | None = None
     started_at: float = 0.0  # seconds since the epoch
 
@@ -396,3 +398,4 @@ class Optimizer:
     )
     close: Callable[[], object] = lambda: None  # remove hooks
     weights: Callable[[], Iterable[Tensor]] = tuple  # a learned optimizer's own weights
+    diagnostics: Callable[[], Mapping[str, float]] = dict  # what it says about itself at the end, for the record

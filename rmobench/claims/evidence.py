@@ -116,6 +116,9 @@ def labelled_runs(store: Path, suite: str) -> pd.DataFrame:
 
 
 def _trained_on() -> tuple[str, ...]:
-    from rmobench.metatrain.recipe import read_recipe  # brings torch
+    from rmobench.metatrain.function_recipe import FunctionRecipe  # brings torch
+    from rmobench.metatrain.recipe import read_recipe
 
-    return read_recipe("optimus").file.functions
+    file = read_recipe("optimus").file
+    assert isinstance(file, FunctionRecipe)
+    return file.functions

@@ -1,7 +1,8 @@
 """Real data that anyone can get with a package manager: find, verify, load with provenance.
 
-Every source looks into the folder named by the environment variable RMOBENCH_DATA first, then into the package that
-carries the data. SOURCES is what `rmobench data list | fetch | where` offers.
+Every source looks into the folder named by the environment variable RMOBENCH_DATA first, then where a package puts the
+data, then into the user's cache. Loading never uses the network: `rmobench data fetch` does. SOURCES is what
+`rmobench data list | fetch | where` offers.
 """
 
 from __future__ import annotations
@@ -9,11 +10,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rmobench.data import digits as _digits
+from rmobench.data import cifar10, cifar100, digits, fashion_mnist, mnist, mnist5k
 from rmobench.data.provenance import Dataset, Provenance
 from rmobench.data.source import USER_FOLDER, Source
+from rmobench.errors import UnknownNameError
 
-SOURCES: Mapping[str, Source] = MappingProxyType({"digits": _digits.SOURCE})
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        "digits": digits.SOURCE,
+        "mnist5k": mnist5k.SOURCE,
+        "fashion_mnist": fashion_mnist.SOURCE,
+        "mnist": mnist.SOURCE,
+        "cifar10": cifar10.SOURCE,
+        "cifar100": cifar100.SOURCE,
+    }
+)
 """The catalogue, by name."""
 
-__all__ = ["SOURCES", "USER_FOLDER", "Dataset", "Provenance", "Source"]
+
+def load(name: str) -> Dataset:
+    """Load a source of the catalogue.
+
+    Raises:
+        UnknownNameError: No source of that name.
+        MissingDependencyError: It is not on this machine.
+        DataError: A file is not the one that was meant.
+    """
+    if name not in SOURCES:
+        raise UnknownNameError("data source", name, SOURCES)
+    return SOURCES[name].load()
+
+
+__all__ = ["SOURCES", "USER_FOLDER", "Dataset", "Provenance", "Source", "load"]

@@ -7,8 +7,9 @@ import io
 
 import numpy as np
 
+from rmobench.data.carried import CarriedFile
 from rmobench.data.provenance import Dataset
-from rmobench.data.source import CarriedFile, Source
+from rmobench.data.source import Source
 
 FILE = CarriedFile(
     name="digits",
@@ -38,6 +39,6 @@ SOURCE = Source(
     carrier=FILE.package,
     licence=FILE.licence,
     where=FILE.where,
-    fetch=FILE.verified,
+    fetch=FILE.fetch,
     load=digits,
 )

@@ -1,27 +1,48 @@
 """Manifolds: pure functions on points [..., n, p] or [..., n], half precision computed in float32.
 
-Each is a frozen value that satisfies `rmobench.types.Manifold`. The tables are what the contract tests iterate over.
+Each is a frozen value that satisfies `rmobench.types.Manifold`, and `Product` joins several. The tables are what the
+contract tests iterate over.
 """
 
 from __future__ import annotations
 
 from rmobench.geometry.euclidean import EUCLIDEAN, Euclidean
-from rmobench.geometry.geodesic import Geodesic, Metric
+from rmobench.geometry.fixedrank import FixedRank
+from rmobench.geometry.frames import cholesky_qr_factor, polar_factor, qr_factor
+from rmobench.geometry.geodesic import Geodesic, Metric, WithHessian
+from rmobench.geometry.grassmann import Grassmann
+from rmobench.geometry.product import Product
+from rmobench.geometry.retractions import RETRACTIONS, cayley, cholesky_qr, newton_schulz, polar, qr
+from rmobench.geometry.spd import Spd
 from rmobench.geometry.sphere import Sphere
-from rmobench.geometry.stiefel import RETRACTIONS, Stiefel, polar, qr
-from rmobench.types import Manifold
+from rmobench.geometry.stiefel import Stiefel
 
-METRICS: tuple[Metric, ...] = (EUCLIDEAN, Sphere())
+METRICS: tuple[Metric, ...] = (
+    EUCLIDEAN,
+    Sphere(),
+    Spd(),
+    *(Grassmann(retraction=r) for r in RETRACTIONS.values()),
+)
 """Manifolds with exp, log and dist."""
 
-GEODESICS: tuple[Geodesic, ...] = (*METRICS, Stiefel(retraction=qr), Stiefel(retraction=polar))
+GEODESICS: tuple[Geodesic, ...] = (
+    *METRICS,
+    *(Stiefel(retraction=r) for r in RETRACTIONS.values()),
+    *(Stiefel(retraction=r, metric="canonical") for r in RETRACTIONS.values()),
+)
 """Manifolds with exp."""
 
-MANIFOLDS: tuple[Manifold, ...] = (*GEODESICS,)
-"""Every manifold with every retraction."""
+MANIFOLDS: tuple[WithHessian, ...] = (*GEODESICS, FixedRank(rank=2))
+"""Every manifold with every metric and every retraction."""
 
-SECOND_ORDER: tuple[Manifold, ...] = (EUCLIDEAN, Sphere(), Stiefel(retraction=polar))
-"""Those whose retraction is exact to second order."""
+SECOND_ORDER: tuple[WithHessian, ...] = (
+    *METRICS,
+    Stiefel(retraction=polar),
+    Stiefel(retraction=newton_schulz),
+    Stiefel(retraction=cayley, metric="canonical"),
+    FixedRank(rank=2),
+)
+"""Those whose retraction is exact to second order: without acceleration in their own metric."""
 
 __all__ = [
     "EUCLIDEAN",
@@ -31,10 +52,21 @@ __all__ = [
     "RETRACTIONS",
     "SECOND_ORDER",
     "Euclidean",
+    "FixedRank",
     "Geodesic",
+    "Grassmann",
     "Metric",
+    "Product",
+    "Spd",
     "Sphere",
     "Stiefel",
+    "WithHessian",
+    "cayley",
+    "cholesky_qr",
+    "cholesky_qr_factor",
+    "newton_schulz",
     "polar",
+    "polar_factor",
     "qr",
+    "qr_factor",
 ]

@@ -36,6 +36,11 @@ class Euclidean:
         check_same_shape("Euclidean.gradient", x, g=g)
         return g
 
+    def hessian(self, x: Tensor, g: Tensor, h: Tensor, v: Tensor) -> Tensor:
+        """Return h."""
+        check_same_shape("Euclidean.hessian", x, g=g, h=h, v=v)
+        return h
+
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """Return x + v."""
         check_same_shape("Euclidean.retract", x, v=v)

@@ -1,15 +1,24 @@
-"""What some manifolds know beyond the protocol: their geodesics."""
+"""What manifolds know beyond the protocol: their Hessian, and some of them their geodesics."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from rmobench.types import Manifold
 
 
-class Geodesic(Manifold, Protocol):
+@runtime_checkable
+class WithHessian(Manifold, Protocol):
+    """A manifold that turns Euclidean derivatives into second-order Riemannian ones."""
+
+    def hessian(self, x: Tensor, g: Tensor, h: Tensor, v: Tensor) -> Tensor:
+        """Riemannian Hessian along the tangent v from the Euclidean gradient g and Hessian-vector product h (of v)."""
+        ...
+
+
+class Geodesic(WithHessian, Protocol):
     """A manifold whose geodesics have a closed form."""
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:

@@ -38,7 +38,16 @@ class Sphere:
     def gradient(self, x: Tensor, g: Tensor) -> Tensor:
         """Return the tangent part of g."""
         _check_vectors("gradient", x, g=g)
-        return self.tangent(x, g)
+        return _rejected(wide(x), wide(g)).to(x.dtype)
+
+    def hessian(self, x: Tensor, g: Tensor, h: Tensor, v: Tensor) -> Tensor:
+        """Return the tangent part of h, minus <x, g> v: the Riemannian Hessian along v.
+
+        Source: Absil, Mahony, Trumpf 2013, GSI, LNCS 8085.
+        """
+        _check_vectors("hessian", x, g=g, h=h, v=v)
+        x_ = wide(x)
+        return (_rejected(x_, wide(h)) - _dot(x_, wide(g)) * wide(v)).to(x.dtype)
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """Return (x + v) / |x + v|, exact to second order."""
@@ -48,7 +57,7 @@ class Sphere:
     def transport(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
         """Return the tangent part of v at y."""
         _check_vectors("transport", x, y=y, v=v)
-        return self.tangent(y, v)
+        return _rejected(wide(y), wide(v)).to(x.dtype)
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Return u^T v, [..., 1]."""

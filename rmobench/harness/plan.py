@@ -158,7 +158,7 @@ def _skips(
     for task in tasks:
         for chosen in optimizers:
             for precision in precisions:
-                reason = why_not(chosen.spec, task.spec, precision, device, chosen.hyper)
+                reason = why_not(chosen.spec, task.spec, precision, device, chosen.hyper, task.args)
                 if reason is not None:
                     yield Skip(task=task.label, optimizer=chosen.label, precision=precision, reason=reason)
 

@@ -45,7 +45,7 @@ def set_backend(precision: str) -> None:
 def pin_threads(threads: int) -> None:
     """Give torch and every BLAS that is loaded this many threads.
 
-    Call it when the optimizer is built: scipy brings a BLAS of its own, which is not there before.
+    Call it again when something may have been imported since: scipy brings a BLAS of its own.
     """
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)

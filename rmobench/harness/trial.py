@@ -144,6 +144,7 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, Any]:
         "n_params": sum(p.numel() for p in run.problem.params.values()),
         "state_bytes": bytes_of(run.optimizer.state()),
         "model_bytes": bytes_of(run.optimizer.weights()),
+        "diagnostics": dict(run.optimizer.diagnostics()),
     }
     if isinstance(run.meter, CudaPeak):
         facts["peak_bytes"] = run.meter.peak
@@ -202,9 +203,11 @@ def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: Sto
     """Build problem, optimizer, judge and oracle from the trial's own seed streams."""
     trial, task = planned.trial, planned.task
     _seed_globally(trial)
-    problem = load(task.location)(trial.seed, device, DTYPES[trial.precision], **trial.args)
-    optimizer = load(planned.optimizer.location)(problem, **trial.hyper)
-    pin_threads(trial.threads)
+    build_problem, build_optimizer = load(task.location), load(planned.optimizer.location)
+    pin_threads(trial.threads)  # building may solve for a reference
+    problem = build_problem(trial.seed, device, DTYPES[trial.precision], **trial.args)
+    optimizer = build_optimizer(problem, **trial.hyper)
+    pin_threads(trial.threads)  # and may have loaded another BLAS
     judge = Judge(
         problem,
         target=task.target,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from scipy.stats import qmc
 from rmobench.errors import InputError
 from rmobench.harness.plan import Plan
 from rmobench.harness.suite import Sweep, expand
-from rmobench.registry import ChosenOptimizer, choose_tasks
+from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks, parse_selector, split_label
 from rmobench.types import Choice, Linear, OptimizerSpec, Range, Value, selector
 
 N_POINTS = 16
@@ -34,21 +35,48 @@ class Winner(Protocol):
         ...
 
 
-def points(spec: OptimizerSpec, n: int = N_POINTS) -> list[ChosenOptimizer]:
-    """Return n settings spread over the optimizer's search space; other hyperparameters keep their defaults.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunable:
+    """An optimizer to tune, some of its hyperparameters held."""
+
+    label: str
+    spec: OptimizerSpec
+    held: Mapping[str, Value]
+
+    @property
+    def search(self) -> dict[str, Range]:
+        """Return the ranges that are searched."""
+        return {name: where for name, where in self.spec.search.items() if name not in self.held}
+
+
+def tunable(text: str) -> Tunable:
+    """Read `name`, `name[param=value]` or `label = name[param=value]`; what is given is held, the rest is searched.
 
     Raises:
-        InputError: The optimizer declares nothing to search.
+        InputError: It names no single registered optimizer, or leaves nothing to search.
     """
-    if not spec.search:
-        raise InputError(f"{spec.name} declares no search space; there is nothing to tune.")
-    shares = qmc.Sobol(len(spec.search), scramble=True, seed=0).random(n)
-    return [_setting(spec, dict(zip(spec.search, row, strict=True))) for row in shares.tolist()]
+    chosen = choose_optimizers(text)
+    label, bare = split_label(text)
+    name, held = parse_selector(bare)
+    spec = chosen[0].spec
+    if len(chosen) > 1 or spec.name != name:
+        raise InputError(f"got {text!r}, expected one registered optimizer, e.g. `plain = rsgd[momentum=0.0]`.")
+    found = Tunable(label=label or name, spec=spec, held={key: chosen[0].hyper[key] for key in held})
+    if not found.search:
+        raise InputError(f"{text} leaves nothing to search; {name} declares {', '.join(spec.search) or 'no range'}.")
+    return found
 
 
-def _setting(spec: OptimizerSpec, shares: Mapping[str, float]) -> ChosenOptimizer:
-    chosen = {name: _at(spec.search[name], share) for name, share in shares.items()}
-    return ChosenOptimizer(spec=spec, hyper={**spec.defaults, **chosen}, label=selector(spec.name, chosen))
+def points(what: Tunable, n: int = N_POINTS) -> list[ChosenOptimizer]:
+    """Return n settings spread over the search space; other hyperparameters keep their defaults."""
+    shares = qmc.Sobol(len(what.search), scramble=True, seed=0).random(n)
+    return [_setting(what, dict(zip(what.search, row, strict=True))) for row in shares.tolist()]
+
+
+def _setting(what: Tunable, shares: Mapping[str, float]) -> ChosenOptimizer:
+    chosen = {**what.held, **{name: _at(what.search[name], share) for name, share in shares.items()}}
+    hyper = {**what.spec.defaults, **chosen}
+    return ChosenOptimizer(spec=what.spec, hyper=hyper, label=selector(what.spec.name, chosen))
 
 
 def _at(where: Range, share: float) -> Value:
@@ -66,10 +94,10 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def tuning_plan(runs: Sequence[Sweep], spec: OptimizerSpec, *, n_points: int = N_POINTS, n_seeds: int = 2) -> Plan:
+def tuning_plan(runs: Sequence[Sweep], what: Tunable, *, n_points: int = N_POINTS, n_seeds: int = 2) -> Plan:
     """Plan every point on every task of a suite's tables, at their budgets, on tuning seeds; first precision only."""
     first = [msgspec.structs.replace(run, precisions=run.precisions[:1]) for run in runs]
-    return expand(first, optimizers=points(spec, n_points), seeds=range(FIRST_SEED, FIRST_SEED + n_seeds))
+    return expand(first, optimizers=points(what, n_points), seeds=range(FIRST_SEED, FIRST_SEED + n_seeds))
 
 
 def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_points: int, n_seeds: int) -> str:
@@ -77,7 +105,7 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
 
     Args:
         runs: Tables that were tuned on.
-        winners: By optimizer.
+        winners: By the label of what was tuned.
         n_points: Settings that were tried.
         n_seeds: Tuning seeds.
     """

@@ -13,8 +13,9 @@ import torch
 
 from rmobench.errors import RecipeError
 from rmobench.metatrain import workers as episodes
-from rmobench.metatrain.recipe import Recipe, Stage
-from rmobench.metatrain.validate import validate, validation_set
+from rmobench.metatrain.plan import Stage
+from rmobench.metatrain.recipe import Recipe
+from rmobench.metatrain.validate import validate
 from rmobench.metatrain.workers import Worker
 from rmobench.optimizers.learned.rule import Theta
 from rmobench.tasks.streams import stream
@@ -69,10 +70,10 @@ def train(
         RecipeError: The checkpoint belongs to another recipe.
     """
     training = load_checkpoint(recipe, checkpoint) if checkpoint.is_file() else fresh(recipe)
-    instances = [validation_set(recipe, stage) for stage in range(len(recipe.file.stages))]
+    instances = [recipe.validation_set(stage) for stage in range(len(recipe.stages))]
     saved_at = began = time.monotonic()
     before = training.wall_s
-    plan = recipe.file.validation
+    plan = recipe.file.validating
     while training.outer < recipe.n_outer and not _out_of_patience(recipe, training):
         stage, step = recipe.stage_at(training.outer)
         loss = _outer_step(recipe, training, stage, step)
@@ -89,7 +90,7 @@ def train(
 def _out_of_patience(recipe: Recipe, training: Training) -> bool:
     """Return whether the last stage has stopped improving; earlier ones always run to their end."""
     stage, _ = recipe.stage_at(max(0, training.outer - 1))
-    return stage == len(recipe.file.stages) - 1 and training.since_best >= recipe.file.validation.patience
+    return stage == len(recipe.stages) - 1 and training.since_best >= recipe.file.validating.patience
 
 
 def fresh(recipe: Recipe) -> Training:
@@ -102,7 +103,7 @@ def fresh(recipe: Recipe) -> Training:
 
 def _outer_step(recipe: Recipe, training: Training, stage: int, step: int) -> float:
     """Advance one worker by a window and theta by one Adam step; return the window's mean loss."""
-    plan = recipe.file.stages[stage]
+    plan = recipe.stages[stage]
     if step == 0:
         training.workers = [
             episodes.begin(recipe, training.theta, stage=stage, index=i, episode=0) for i in range(plan.workers)

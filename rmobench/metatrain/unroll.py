@@ -67,16 +67,16 @@ class Unroll:
             x = (x + move.nan_to_num(0.0, 0.0, 0.0)).clamp(-BOX, BOX)
             gap, g = self.batch.slope(x, differentiable=x.requires_grad and order == 2)
             if x.requires_grad and order == 2:
-                x.register_hook(_clipped)  # type: ignore[no-untyped-call]  # after slope, whose autograd.grad it would clip too
+                x.register_hook(clipped_flow)  # type: ignore[no-untyped-call]  # after slope, whose autograd.grad it would clip too
             n_bad = n_bad + ~(move.detach().isfinite().all(-1) & gap.isfinite() & g.isfinite().all(-1))
             losses.append(log_gap(x, gap.detach(), g.detach()))
         return torch.stack(losses).mean(0), state | {"x": x, "n_bad": n_bad}
 
 
-def _clipped(slope: Tensor) -> Tensor:
-    """Clip what flows back into an iterate, problem by problem; [n, d]."""
-    slope = slope.nan_to_num(0.0, 0.0, 0.0)
-    return _at_most(slope, FLOW_MAX / len(slope))
+def clipped_flow(slope: Tensor) -> Tensor:
+    """Clip what flows back into an iterate, problem by problem; [n, ...]."""
+    rows = slope.nan_to_num(0.0, 0.0, 0.0).flatten(1)
+    return _at_most(rows, FLOW_MAX / len(rows)).reshape(slope.shape)
 
 
 def log_gap(x: Tensor, gap: Tensor, g: Tensor) -> Tensor:

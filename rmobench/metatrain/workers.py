@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Generator
 
-from rmobench.metatrain.distribution import draw_batch
+from rmobench.metatrain.estimator import Inner
 from rmobench.metatrain.recipe import Recipe
-from rmobench.metatrain.unroll import Unroll
 from rmobench.optimizers.learned.rule import State, Theta
 from rmobench.tasks.streams import stream
 
@@ -25,7 +22,7 @@ class Worker:
     episode: int
     length: int  # windows
     done: int  # windows
-    inner: Unroll
+    inner: Inner
     memory: State
 
     @property
@@ -45,7 +42,7 @@ class Worker:
 def begin(recipe: Recipe, theta: Theta, *, stage: int, index: int, episode: int) -> Worker:
     """Start an episode; the first ones of a stage are cut to different lengths, so that workers are out of step."""
     inner, length = _episode(recipe, stage, index, episode)
-    memory = recipe.file.stages[stage].estimate.begin(theta, inner)
+    memory = recipe.stages[stage].estimate.begin(theta, inner)
     return Worker(stage=stage, index=index, episode=episode, length=length, done=0, inner=inner, memory=memory)
 
 
@@ -55,22 +52,13 @@ def restore(recipe: Recipe, numbers: Mapping[str, int], memory: State) -> Worker
     return Worker(**numbers, length=length, inner=inner, memory=memory)
 
 
-def _episode(recipe: Recipe, stage: int, index: int, episode: int) -> tuple[Unroll, int]:
-    plan = recipe.file.stages[stage]
-    generator = stream(recipe.file.seed, f"metatrain/{stage}/{index}/{episode}")
-    dim = _log_uniform(*plan.dims, generator)
-    length = max(1, round(_log_uniform(*plan.horizon, generator) / plan.window))
+def _episode(recipe: Recipe, stage: int, index: int, episode: int) -> tuple[Inner, int]:
+    plan = recipe.stages[stage]
+    inner, horizon = recipe.draw(stage, stream(recipe.file.seed, f"metatrain/{stage}/{index}/{episode}"))
+    length = max(1, round(horizon / plan.window))
     if episode == 0:
         length = max(1, length * (index + 1) // plan.workers)
-    order = torch.randperm(len(recipe.file.functions), generator=generator).tolist()
-    functions = [recipe.file.functions[i] for i in order[: plan.functions_per_batch]]
-    batch = draw_batch(functions, dim, plan.each, generator).repeat(plan.estimate.copies)
-    return Unroll(architecture=recipe.architecture, settings=recipe.settings_of(stage), batch=batch), length
-
-
-def _log_uniform(low: int, high: int, generator: Generator) -> int:
-    share = torch.rand((), generator=generator, dtype=torch.float64).item()
-    return min(high, math.floor(math.exp(math.log(low) + share * (math.log(high + 1) - math.log(low)))))
+    return inner, length
 
 
 def perturbations(recipe: Recipe, stage: int, step: int) -> Generator:

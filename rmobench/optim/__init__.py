@@ -1,4 +1,4 @@
-"""The seed methods as ordinary torch.optim.Optimizer classes, to train with outside the bench.
+"""The seed methods and Riemannian ones as ordinary torch.optim.Optimizer classes, to train with outside the bench.
 
 They compute what the bench form computes, bit for bit. Import reads no weights; the constructor does.
 
@@ -13,10 +13,18 @@ They compute what the bench form computes, bit for bit. Import reads no weights;
         optimizer.step()
         scheduler.step()
     torch.save(optimizer.state_dict(), "optimizer.pt")
+
+The Riemannian ones take manifolds by parameter name:
+
+    from rmobench.geometry import Stiefel
+    from rmobench.optim import RiemannianAdam
+
+    optimizer = RiemannianAdam(model.named_parameters(), manifolds={"hidden.weight": Stiefel()}, lr=0.01)
 """
 
 from __future__ import annotations
 
 from rmobench.optim.learned import AdafactorMLP, MLPLOpt, Optimus
+from rmobench.optim.riemannian import RASA, Landing, RiemannianAdam, RiemannianSGD, SubspaceRMO
 
-__all__ = ["AdafactorMLP", "MLPLOpt", "Optimus"]
+__all__ = ["RASA", "AdafactorMLP", "Landing", "MLPLOpt", "Optimus", "RiemannianAdam", "RiemannianSGD", "SubspaceRMO"]

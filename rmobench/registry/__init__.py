@@ -15,6 +15,7 @@ from rmobench.registry.selectors import (
     choose_optimizers,
     choose_tasks,
     parse_selector,
+    split_label,
 )
 from rmobench.registry.weights import find_weights, weights_sha256
 
@@ -28,6 +29,7 @@ __all__ = [
     "optimizer",
     "optimizers",
     "parse_selector",
+    "split_label",
     "task",
     "tasks",
     "unavailable",

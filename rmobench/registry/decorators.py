@@ -55,6 +55,7 @@ def task(
     budget: Budget | None = None,
     cheap: bool = True,
     requires: tuple[str, ...] = (),
+    data: bool = False,
 ) -> Callable[[Build], Build]:
     """Register `build(seed, device, dtype, *, arg=default, ...) -> Problem` under its own name.
 
@@ -63,10 +64,13 @@ def task(
         source: Publication or data it comes from.
         version: Raise it when results change: it is part of every trial's id.
         offers: Traits, e.g. deterministic, second_order, matrix_parameters.
-        constraint: Name of the manifold that its parameters live on; optimizers must handle it.
+        constraint: Name of the manifold that its parameters live on; optimizers must handle it. A task that lives
+            on one of several has an argument `manifold`, whose value goes before.
         target: Rungs to reach; default: the relative-gap ladder.
         budget: What one trial may spend.
         cheap: Judge every iterate; False: on the log-spaced schedule.
         requires: Optional packages, by import name.
+        data: It is made of real data: its argument `data` names a source of `rmobench.data`; where that is not on the
+            machine, the task is skipped.
     """
     return lambda build: build

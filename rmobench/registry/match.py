@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
+from rmobench.registry.sources import missing_data
 from rmobench.registry.weights import missing_weights
 from rmobench.types import OptimizerSpec, TaskSpec, Value
 
@@ -15,6 +16,7 @@ def why_not(
     precision: str = "fp64",
     device: str = "cpu",
     hyper: Mapping[str, Value] | None = None,
+    args: Mapping[str, Value] | None = None,
 ) -> str | None:
     """Return the reason why an optimizer cannot run on a task, or None if it can; equal reasons read alike.
 
@@ -24,22 +26,32 @@ def why_not(
         precision: One of `types.PRECISIONS`.
         device: "cpu" or "cuda".
         hyper: The optimizer's hyperparameters; default: its defaults.
+        args: The task's arguments; default: its defaults.
     """
-    if (reason := unavailable(optimizer, hyper) or unavailable(task)) is not None:
+    args = task.args if args is None else args
+    if (reason := unavailable(optimizer, hyper) or unavailable(task, args)) is not None:
         return reason
     if missing := [t for t in optimizer.needs if t not in task.offers]:
         return f"the optimizer needs {', '.join(missing)}, which the task does not offer"
-    if task.constraint is not None and task.constraint not in optimizer.handles:
-        return f"the task is constrained to {task.constraint}, which the optimizer does not keep"
+    constraint = args.get("manifold", task.constraint)
+    if constraint is not None and constraint not in optimizer.handles:
+        return f"the task is constrained to {constraint}, which the optimizer does not keep"
     if precision == "tf32" and device != "cuda":
         return "tf32 exists on CUDA devices only"
     return None
 
 
-def unavailable(spec: OptimizerSpec | TaskSpec, hyper: Mapping[str, Value] | None = None) -> str | None:
-    """Return why a name cannot run on this machine at all, or None if it can."""
+def unavailable(spec: OptimizerSpec | TaskSpec, params: Mapping[str, Value] | None = None) -> str | None:
+    """Return why a name cannot run on this machine at all, or None if it can.
+
+    Args:
+        spec: The optimizer or the task.
+        params: Its hyperparameters or arguments; default: its defaults.
+    """
     if missing := [p for p in spec.requires if importlib.util.find_spec(p) is None]:
         return f"needs the package {', '.join(missing)}, which is not installed"
-    if isinstance(spec, OptimizerSpec) and spec.broken is None:
-        return missing_weights(spec, spec.defaults if hyper is None else hyper)
-    return spec.broken
+    if spec.broken is not None:
+        return spec.broken
+    if isinstance(spec, OptimizerSpec):
+        return missing_weights(spec, spec.defaults if params is None else params)
+    return missing_data(spec, spec.args if params is None else params)

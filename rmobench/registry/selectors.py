@@ -108,15 +108,28 @@ def _chosen_task(spec: TaskSpec, params: Mapping[str, Value]) -> ChosenTask:
     return ChosenTask(spec=spec, args=args, label=selector(spec.name, args))
 
 
+def split_label(text: str) -> tuple[str | None, str]:
+    """Cut `label = selector` into its parts; None where there is no label.
+
+    Raises:
+        SelectorError: There are two labels.
+    """
+    labelled = LABELLED.match(text)
+    if labelled is None:
+        return None, text
+    if LABELLED.match(labelled["selector"]):
+        raise SelectorError(f"got {text!r}: expected one label, as in `mine = adam[lr=0.1]`.")
+    return labelled["label"], labelled["selector"]
+
+
 def choose_optimizers(text: str) -> list[ChosenOptimizer]:
     """Resolve an optimizer selector: a registered name, `@family`, `*`, or `package.module:Class[lr=0.1]`."""
-    if labelled := LABELLED.match(text):
-        if LABELLED.match(labelled["selector"]):
-            raise SelectorError(f"got {text!r}: expected one label, as in `mine = adam[lr=0.1]`.")
-        chosen = choose_optimizers(labelled["selector"])
+    label, text = split_label(text)
+    if label is not None:
+        chosen = choose_optimizers(text)
         if len(chosen) > 1:
-            raise SelectorError(f"got {text!r}: a label names one optimizer, not {len(chosen)}.")
-        return [replace(chosen[0], label=labelled["label"])]
+            raise SelectorError(f"got {label} = {text}: a label names one optimizer, not {len(chosen)}.")
+        return [replace(chosen[0], label=label)]
     name, params = parse_selector(text)
     if ":" in name:
         return [_from_class(name, params)]

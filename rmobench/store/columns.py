@@ -52,6 +52,7 @@ SCALARS: Mapping[str, tuple[pa.DataType, Callable[[Record], object]]] = {
     "state_bytes": (pa.int64(), lambda r: r.state_bytes),
     "peak_bytes": (pa.int64(), lambda r: r.peak_bytes),
     "upcast": (WORD, lambda r: r.upcast),
+    "diagnostics": (WORD, lambda r: _json(r.diagnostics)),
     "environment": (WORD, lambda r: _json(r.environment)),
     "started_at": (pa.float64(), lambda r: r.started_at),
     **{f"spent_{name}": (pa.int64(), lambda r, n=name: r.spent and getattr(r.spent, n)) for name in COUNTS},  # type: ignore[misc]
@@ -142,6 +143,7 @@ def _builtins(row: dict[str, Any], names: Mapping[str, list[str]]) -> dict[str, 
         "hits": [{"rung": rung, "point": p} for rung, p in zip(row["hit_rung"], points, strict=True)],
         "trace": _listed("trace", row, names),
         "spent": _spent(row, names["spent_metric_"]),
+        "diagnostics": msgspec.json.decode(row.get("diagnostics") or "{}"),  # younger than the first files
     }
 
 

@@ -97,6 +97,7 @@ def _setting(table: pa.Table) -> dict[str, Any]:
     place = _Repeated.read(table, "environment", lambda text: msgspec.json.decode(text, type=Environment | None))
     return {
         "upcast": _words(table["upcast"]),
+        "diagnostics": [msgspec.json.decode(text or "{}") for text in table["diagnostics"].to_pylist()],
         "machine": place.words(lambda e: e and e.machine),
         "env_device": place.words(lambda e: e and e.device),
         "threads": _whole(table, "threads"),

@@ -8,7 +8,7 @@ import torch
 from rmobench.harness.plan import plan
 from rmobench.harness.precision import DTYPES
 from rmobench.harness.sweep import sweep
-from rmobench.registry import load, tasks
+from rmobench.registry import load, tasks, unavailable
 from rmobench.statistics.leaderboard import leaderboard
 from rmobench.store import load as load_store
 from rmobench.store import write
@@ -21,8 +21,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(params=TASKS)
 def task(request):
     spec = tasks()[request.param]
-    for package in spec.requires:
-        pytest.importorskip(package, reason=f"{spec.name} needs {package}, which is not installed")
+    if (reason := unavailable(spec)) is not None:
+        pytest.skip(f"{spec.name}: {reason}")
     return spec
 
 

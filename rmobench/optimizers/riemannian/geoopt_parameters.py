@@ -21,8 +21,9 @@ __all__ = ["attach_manifolds", "geoopt"]
 def attach_manifolds(problem: Problem) -> list[nn.Parameter]:
     """Replace each constrained parameter of the model by a geoopt.ManifoldParameter under the same name.
 
-    Stiefel becomes geoopt.EuclideanStiefel (embedded metric, QR retraction, whatever ours was told), Sphere becomes
-    geoopt.Sphere.
+    Stiefel becomes geoopt.EuclideanStiefel (QR retraction, whatever ours was told) in the embedded metric and
+    geoopt.CanonicalStiefel in the canonical one, whose retraction turns frames in their span twice as far as it should
+    (geoopt 0.5.1); Sphere becomes geoopt.Sphere.
 
     Returns:
         All trainable parameters, the unconstrained ones as they were.
@@ -40,8 +41,10 @@ def attach_manifolds(problem: Problem) -> list[nn.Parameter]:
 
 def _counterpart(manifold: Manifold) -> geoopt.Manifold:
     match manifold:
-        case Stiefel():
+        case Stiefel(metric="embedded"):
             return geoopt.EuclideanStiefel()
+        case Stiefel():
+            return geoopt.CanonicalStiefel()
         case Sphere():
             return geoopt.Sphere()
     raise ArgumentError(f"geoopt: got the manifold {manifold.name!r}, expected sphere or stiefel.")

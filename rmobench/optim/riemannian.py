@@ -1,0 +1,314 @@
+"""The Riemannian rules as torch.optim.Optimizer classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT, StateDict
+
+from rmobench.errors import ArgumentError, InputError
+from rmobench.geometry import EUCLIDEAN
+from rmobench.optimizers.learned import subspace
+from rmobench.optimizers.learned.lift import Trained
+from rmobench.optimizers.learned.riemannian_lift import learned_update
+from rmobench.optimizers.learned.weights import load_weights
+from rmobench.optimizers.riemannian.landing import landing_update
+from rmobench.optimizers.riemannian.pointwise import State, advance
+from rmobench.optimizers.riemannian.radam import radam_update
+from rmobench.optimizers.riemannian.rasa import rasa_update
+from rmobench.optimizers.riemannian.rsgd import rsgd_update
+from rmobench.types import Manifold
+
+Group = dict[str, Any]
+
+Update = Callable[..., tuple[Tensor, State]]
+"""(manifold, point, Euclidean gradient, state, **options) -> next point, next state."""
+
+RULE = "rule"  # in every group: which rule the state belongs to
+CONSTRAINTS = "constraints"  # in every group: names of its parameters' manifolds, which the state belongs to as well
+SHARES = ("momentum", "beta1", "beta2", "beta", "safety")  # options below 1; all others are only not negative
+
+
+class Riemannian(torch.optim.Optimizer):
+    """A rule that sees every parameter by itself, on the manifold that goes with its name or on none.
+
+    A manifold acts on the last two dimensions (the sphere on the last one), and the others are a batch. So the kernel
+    [out, in, k, k] of a convolution would be a batch of k x k matrices: to make it a frame, keep the parameter flat,
+    [in k k, out], and shape it in `forward`.
+
+    A group has the rule's options, and may have "manifolds" of its own. The state keeps the type that the rule computes
+    in: float64 for float64 parameters, float32 for all others.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        update: Update,
+        rule: str,
+        manifolds: Mapping[str, Manifold],
+        options: Mapping[str, float],
+    ) -> None:
+        self._update = update
+        self._names = tuple(options)
+        self._manifolds = dict(manifolds)
+        self._places: list[list[Manifold]] = []  # the manifolds of every group's parameters
+        super().__init__(params, {**options, RULE: rule})
+        self._check_names(manifolds, self.param_groups)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add parameters, with options and manifolds of their own if they are given.
+
+        Raises:
+            ArgumentError: An option, a name or a parameter's shape that the rule cannot take; nothing was added.
+        """
+        manifolds = param_group.get("manifolds", {})
+        super().add_param_group({key: value for key, value in param_group.items() if key != "manifolds"})
+        group = self.param_groups[-1]
+        try:
+            self._check_options(group)
+            self._check_names(manifolds, [group])
+            places = _places(group, self._manifolds | manifolds)
+        except InputError:
+            self.param_groups.pop()
+            raise
+        self._places.append(places)
+        group[CONSTRAINTS] = [manifold.name for manifold in places]
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Move every parameter that has a gradient.
+
+        Args:
+            closure: Fills the gradients and returns the loss.
+
+        Returns:
+            The loss.
+
+        Raises:
+            ArgumentError: A gradient cannot be taken; nothing was moved.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._check_gradients(group)
+        for group, places in zip(self.param_groups, self._places, strict=True):
+            rule = partial(self._update, **self._options(group))
+            for p, manifold in zip(group["params"], places, strict=True):
+                if p.grad is not None:
+                    self.state[p] = advance(rule, manifold, p, p.grad, self.state.get(p, {}))
+        return loss
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Continue from a state dict, to the bit if the parameters have the type that they had.
+
+        Torch casts state to the type of its parameter, which would round that of low-precision ones; here it is put in
+        as it was saved.
+
+        Raises:
+            ArgumentError: The state belongs to another optimizer or to other manifolds; nothing was changed.
+        """
+        for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False):
+            for key in (RULE, CONSTRAINTS):
+                if saved.get(key) != own[key]:
+                    raise ArgumentError(
+                        f"{type(self).__name__}: got a state dict of {saved.get(key, 'another class')}, "
+                        f"expected one of {own[key]}."
+                    )
+        given: list[StateDict] = []  # as other hooks leave it
+        before = self.register_load_state_dict_pre_hook(lambda _, final: given.append(final))
+        after = self.register_load_state_dict_post_hook(lambda _: self._restore(given[0]), prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            before.remove()
+            after.remove()
+
+    def _restore(self, saved: StateDict) -> None:
+        """Copy the saved state to where the parameters are, in the type that the rule computes in."""
+        for own, other in zip(self.param_groups, saved["param_groups"], strict=True):
+            for p, key in zip(own["params"], other["params"], strict=True):
+                dtype = torch.promote_types(p.dtype, torch.float32)
+                for name, value in saved["state"].get(key, {}).items():
+                    if isinstance(value, Tensor):
+                        self.state[p][name] = value.to(p.device, dtype, copy=True)
+
+    def _options(self, group: Group) -> dict[str, float]:
+        return {name: group[name] for name in self._names}
+
+    def _check_options(self, group: Group) -> None:
+        for name, value in self._options(group).items():
+            end = 1.0 if name in SHARES else math.inf
+            if not isinstance(value, int | float) or not 0.0 <= value < end:
+                expected = "a number in [0, 1)" if name in SHARES else "a finite number >= 0"
+                raise ArgumentError(f"{type(self).__name__}: got {name}={value!r}, expected {expected}.")
+
+    def _check_names(self, manifolds: Mapping[str, Manifold], groups: Iterable[Group]) -> None:
+        known = [name for group in groups for name in group.get("param_names", ())]
+        if unknown := [name for name in manifolds if name not in known]:
+            raise ArgumentError(
+                f"{type(self).__name__}: got manifolds for {unknown}, expected names out of {known}. "
+                "Give the parameters with their names: model.named_parameters()."
+            )
+
+    def _check_gradients(self, group: Group) -> None:
+        for p in group["params"]:
+            if p.grad is not None and (p.grad.layout is not torch.strided or p.grad.is_complex()):
+                raise ArgumentError(
+                    f"{type(self).__name__}: got a gradient of type {p.grad.dtype} and layout {p.grad.layout}, "
+                    "expected a real and dense one."
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in ("_update", "_names", "_manifolds", "_places")}
+        return super().__getstate__() | own
+
+
+def _places(group: Group, manifolds: Mapping[str, Manifold]) -> list[Manifold]:
+    """Return the manifolds of a group's parameters, which must have the shape of a point."""
+    n = len(group["params"])
+    places = [manifolds.get(name, EUCLIDEAN) for name in group.get("param_names", [""] * n)]
+    for p, manifold in zip(group["params"], places, strict=True):
+        manifold.residual(p.detach())  # for its check of the shape
+    return places
+
+
+class RiemannianSGD(Riemannian):
+    """Gradient descent with transported momentum; without a manifold the heavy ball.
+
+    Args:
+        params: Named parameters, model.named_parameters(), or groups of them.
+        manifolds: By parameter name; parameters that are not in it are Euclidean.
+        lr: Step length, in units of the tangent vector per unit of gradient.
+        momentum: Weight of the past, in [0, 1).
+
+    Source: Bonnabel 2013, IEEE TAC 58(9); transport: Absil, Mahony, Sepulchre 2008, sec. 8.1.
+    """
+
+    def __init__(
+        self, params: ParamsT, *, manifolds: Mapping[str, Manifold], lr: float = 0.1, momentum: float = 0.0
+    ) -> None:
+        super().__init__(params, rsgd_update, "rsgd", manifolds, {"lr": lr, "momentum": momentum})
+
+
+class RiemannianAdam(Riemannian):
+    """Adam with one mean square per matrix (per vector on the sphere); without a manifold Adam.
+
+    Args:
+        params: Named parameters, model.named_parameters(), or groups of them.
+        manifolds: By parameter name; parameters that are not in it are Euclidean.
+        lr: Step length, in units of the tangent norm; of the entries where there is no manifold.
+        beta1: Decay of the mean of the gradient, in [0, 1).
+        beta2: Decay of the mean of its square, in [0, 1).
+        epsilon: Added to the root, in units of the gradient.
+
+    Source: Becigneul, Ganea 2019, ICLR, arXiv 1810.00760.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        manifolds: Mapping[str, Manifold],
+        lr: float = 0.01,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        options = {"lr": lr, "beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+        super().__init__(params, radam_update, "radam", manifolds, options)
+
+
+class RASA(Riemannian):
+    """Rows and columns of the gradient scaled by the running maxima of their mean squares; manifolds of matrices only.
+
+    Args:
+        params: Named parameters, model.named_parameters(), or groups of them.
+        manifolds: By parameter name; parameters that are not in it are Euclidean.
+        lr: Step length, in units of the entries.
+        beta: Decay of the means of squares, in [0, 1).
+        epsilon: Least mean square, in units of the squared gradient.
+
+    Source: Kasai, Jawanpuria, Mishra 2019, ICML, arXiv 1902.01144.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        manifolds: Mapping[str, Manifold],
+        lr: float = 0.01,
+        beta: float = 0.99,
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(params, rasa_update, "rasa", manifolds, {"lr": lr, "beta": beta, "epsilon": epsilon})
+
+
+class Landing(Riemannian):
+    """Steps near the Stiefel manifold, drawn to it, without retraction; RiemannianSGD on all other manifolds.
+
+    Args:
+        params: Named parameters, model.named_parameters(), or groups of them.
+        manifolds: By parameter name; parameters that are not in it are Euclidean.
+        lr: Step length, in units of the field.
+        momentum: Weight of the past, in [0, 1).
+        attraction: Weight of the pull towards the manifold, at least 0.
+        safety: Largest Frobenius norm of x^T x - I, below 1.
+
+    Source: Ablin, Peyre 2022, AISTATS, arXiv 2102.07432; Ablin, Vary, Gao, Absil 2023, arXiv 2303.16510.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        manifolds: Mapping[str, Manifold],
+        lr: float = 0.1,
+        momentum: float = 0.0,
+        attraction: float = 1.0,
+        safety: float = 0.5,
+    ) -> None:
+        options = {"lr": lr, "momentum": momentum, "attraction": attraction, "safety": safety}
+        super().__init__(params, landing_update, "landing", manifolds, options)
+
+
+class SubspaceRMO(Riemannian):
+    """One LSTM of 5,242 weights scales rows and columns of every Riemannian gradient; elsewhere gradient descent.
+
+    A state dict does not hold the weights: load it into an optimizer with the same ones.
+
+    Args:
+        params: Named parameters, model.named_parameters(), or groups of them.
+        manifolds: By parameter name; parameters that are not in it are Euclidean.
+        weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
+        lr: Factor of the gradients that the rule sees.
+        lr_euclidean: Step length of the parameters without a manifold.
+
+    Source: Yu, Wu, Gao, Fan, Jia 2025, CVIU 253, 104306, arXiv 2501.15235.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        *,
+        manifolds: Mapping[str, Manifold],
+        weights: str | Path = "subspace",
+        lr: float = 1.0,
+        lr_euclidean: float = 0.1,
+    ) -> None:
+        trained = Trained(subspace.ARCHITECTURE, load_weights(str(weights), "subspace"))
+        options = {"lr": lr, "lr_euclidean": lr_euclidean}
+        super().__init__(params, partial(learned_update, trained=trained), "subspace", manifolds, options)

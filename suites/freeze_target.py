@@ -1,0 +1,147 @@
+"""Freeze the target of a stochastic task: what a tuned baseline reaches, written with its provenance.
+
+    python -m suites.freeze_target orthogonal_cnn                     # the target: tuned, five seeds
+    python -m suites.freeze_target orthogonal_cnn --baseline 'rsgd[lr=0.1,momentum=0.9]' --points 0 --seeds 1
+
+The rungs are the medians, over seeds, of the lowest value that the baseline has reached after 1/16, 1/8, 1/4, 1/2 and
+all of the task's budget, rounded up to two digits; the headline is what half of the budget reaches. They go into the
+task's decorator by hand, with a new version of the task; a test compares. asv imports every module of this folder, so
+this one imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from rmobench.harness.plan import Planned, plan
+from rmobench.harness.sweep import sweep
+from rmobench.harness.tuning import FIRST_SEED, points
+from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks
+from rmobench.store import write
+from rmobench.types import Record, Status, Target, selector
+
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+"""Of the budget, one rung each."""
+
+HEADLINE = 1 / 2
+
+FREEZING_SEED = 2_000_000
+"""Freezing seeds count from here, apart from tuning seeds and reported ones."""
+
+FOLDER = Path("rmobench/tasks/orthogonal/targets")
+
+
+def reached(record: Record, share: float) -> float:
+    """Return the lowest value judged up to a share of the budget, infinite where the trial went wrong."""
+    metric, last = record.target.metric, share * record.trial.budget.n_calls
+    values = [p.metrics[metric] for p in record.trace if p.step <= last]
+    fine = record.status is Status.budget
+    return min((v for v in values if v is not None), default=math.inf) if fine else math.inf
+
+
+def rounded_up(value: float) -> float:
+    """Return the number of two digits at or above a positive value."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit - 1e-9) * unit:.2g}")
+
+
+def rung(records: Sequence[Record], share: float) -> float:
+    """Return what the median trial has reached after a share of the budget."""
+    median = statistics.median(reached(record, share) for record in records)
+    if not 0.0 < median < math.inf:
+        raise typer.BadParameter(
+            f"the baseline's median after {share:g} of the budget is {median}; take another baseline."
+        )
+    return rounded_up(median)
+
+
+def run(task: str, optimizers: Sequence[ChosenOptimizer], seeds: range, *, precision: str, jobs: int) -> list[Record]:
+    """Run every optimizer to the end of the budget, with no target that would end a trial."""
+    planned = plan(choose_tasks(task), optimizers, seeds=seeds, precisions=[precision])
+    if planned.skips:
+        raise typer.BadParameter(planned.skips[0].reason)
+    endless = [_endless(p) for p in planned.trials]
+    with tempfile.TemporaryDirectory() as store:
+        outcomes = list(sweep(endless, save=partial(write, Path(store)), jobs=jobs))
+    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
+
+
+def _endless(planned: Planned) -> Planned:
+    own = planned.task.target
+    if own.mode != "min":
+        raise typer.BadParameter(f"{planned.task.name}: its metric {own.metric!r} rises; only falling ones are frozen.")
+    return replace(planned, task=replace(planned.task, target=Target(metric=own.metric, rungs=(0.0,), headline=0.0)))
+
+
+def winner(records: Sequence[Record]) -> str:
+    """Return the label of the setting with the lowest median over the tuning seeds at the end."""
+    ends: dict[str, list[float]] = {}
+    for record in records:
+        ends.setdefault(record.trial.label, []).append(reached(record, 1.0))
+    return min(ends, key=lambda label: statistics.median(ends[label]))
+
+
+def main(
+    task: Annotated[str, typer.Argument(help="Selector of one task.")],
+    baseline: Annotated[str, typer.Option(help="Selector of the baseline.")] = "rsgd",
+    points_: Annotated[int, typer.Option("--points", help="Settings to try; 0: the selector as it is.")] = 16,
+    tuning_seeds: Annotated[int, typer.Option(help="Seeds of each setting.")] = 2,
+    seeds: Annotated[int, typer.Option(help="Seeds of the frozen medians; fewer than five are provisional.")] = 5,
+    precision: Annotated[str, typer.Option(help="One precision.")] = "fp32",
+    jobs: Annotated[int, typer.Option("-j", help="Worker processes.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Where TASK.json goes.")] = FOLDER,
+) -> None:
+    """Tune the baseline, run it on fresh seeds, and write the rungs that it reached."""
+    ((chosen,), (task_,)) = choose_optimizers(baseline), choose_tasks(task)
+    if points_:
+        tuning = run(
+            task,
+            points(chosen.spec, points_),
+            range(FIRST_SEED, FIRST_SEED + tuning_seeds),
+            precision=precision,
+            jobs=jobs,
+        )
+        (chosen,) = choose_optimizers(winner(tuning))
+    frozen = run(task, [chosen], range(FREEZING_SEED, FREEZING_SEED + seeds), precision=precision, jobs=jobs)
+    found = {f"{share:g}": rung(frozen, share) for share in SHARES}
+    first = frozen[0]
+    said: dict[str, Any] = {
+        "task": task_.label,
+        "task_version": task_.spec.version,
+        "metric": first.target.metric,
+        "mode": first.target.mode,
+        "rungs": sorted(set(found.values()), reverse=True),
+        "headline": found[f"{HEADLINE:g}"],
+        "provenance": {
+            "provisional": not points_ or seeds < 5,
+            "rule": "median over seeds of the lowest value after a share of the budget, rounded up to two digits",
+            "rung_of_share": found,
+            "headline_share": HEADLINE,
+            "baseline": selector(chosen.spec.name, chosen.hyper),
+            "tuning_points": points_,
+            "tuning_seeds": tuning_seeds if points_ else 0,
+            "seeds": [record.trial.seed for record in frozen],
+            "values": {f"{share:g}": [reached(record, share) for record in frozen] for share in SHARES},
+            "n_calls": first.trial.budget.n_calls,
+            "precision": precision,
+            "environment": msgspec.to_builtins(first.environment),
+        },
+    }
+    path = folder / f"{task_.spec.name}.json"
+    path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

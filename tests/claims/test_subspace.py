@@ -1,0 +1,111 @@
+"""Claims about subspace adaptation: counts that are known, and runs whose winner is."""
+
+from __future__ import annotations
+
+import pytest
+
+from rmobench.claims import Evidence, Finding, Measure, Verdict, choose_claims, draw, examine
+from tests.statistics.records import solved, table, trial
+
+(MEMORY,) = choose_claims("subspace_memory")
+(SHARING,) = choose_claims("subspace_sharing")
+(PERFORMANCE,) = choose_claims("subspace_performance")
+LAYERS = "orthogonal_layers[network=resnet50]"
+SMALL = "pca[data=digits,instance=1,manifold=stiefel,rank=8,split=held_out]"
+SHARED_BYTES = 4.0 * 5242
+
+
+def measured(finding: Finding, name: str) -> Measure:
+    return next(m for m in finding.measures if m.name.startswith(name))
+
+
+def memory_runs(model_bytes: float = SHARED_BYTES, gap: float = 0.5, n_seeds: int = 3):
+    at_size = [
+        trial(
+            task=LAYERS,
+            optimizer=name,
+            seed=s,
+            model_bytes=b,
+            state_bytes=2.0**20 * (s + 1),
+            final=gap,
+            id=f"{name}{s}",
+        )
+        for name, b in (("subspace", model_bytes), ("rsgd", 0.0))
+        for s in range(n_seeds)
+    ]
+    return table(*at_size, trial(task=SMALL, optimizer="gmlstm", model_bytes=4.0 * 665601, id="g"))
+
+
+def memory(**how) -> Finding:
+    return examine(MEMORY, Evidence(runs={"subspace_memory": memory_runs(**how)}))
+
+
+@pytest.mark.parametrize(
+    ("assumption", "ratio"),
+    [
+        ("one predecessor for every shape, with the layer", 1.25e6),
+        ("one predecessor for every layer, with the layer", 3.8e6),
+        ("one predecessor for every shape, without", 2.3e5),
+    ],
+)
+def test_the_ratio_depends_on_what_is_counted(assumption, ratio):
+    finding = memory()
+    assert finding.verdict is Verdict.holds
+    assert measured(finding, assumption).value.value == pytest.approx(ratio, rel=0.05)
+    assert [m.name.partition(":")[0] for m in finding.deciding] == [
+        "one predecessor for every shape, with the layer that sees all entries"
+    ]
+
+
+def test_a_shared_rule_of_twice_the_size_would_miss_the_six_orders():
+    assert memory(model_bytes=2.0 * SHARED_BYTES).verdict is Verdict.does_not_hold
+
+
+def test_state_is_shown_beside_with_its_range_over_the_seeds():
+    value = measured(memory(), "rsgd: state").value
+    assert (value.value, value.low, value.high) == (2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.5, Verdict.holds), (1.5, Verdict.does_not_hold)])
+def test_sharing_needs_every_layer_nearer(gap, verdict):
+    finding = examine(SHARING, Evidence(runs={"subspace_memory": memory_runs(gap=gap)}))
+    assert finding.verdict is verdict
+
+
+OTHERS = ("rsgd_tuned", "rsgd_m_tuned", "rasa_tuned", "radam_tuned")
+
+
+def performance_runs(factors: dict[str, float], n_seeds: int = 5):
+    """Make runs in which ours takes ten steps and each baseline so many times as many."""
+    rows = []
+    for kind in ("pca[rank=8]", "stiefel_classification[instance=1]", "orthogonal_cnn[data=x]"):
+        for seed in range(n_seeds):
+            plan = {"task": kind, "seed": seed}
+            for name in ("subspace_tuned", "subspace_scalefree_tuned"):
+                rows.append(solved(20, optimizer=name, id=f"{kind}{seed}{name}", **plan))
+            for name in OTHERS:
+                rows.append(solved(20 * factors.get(name, 2.0), optimizer=name, id=f"{kind}{seed}{name}", **plan))
+    return table(*rows)
+
+
+def performance(**factors: float) -> Finding:
+    return examine(PERFORMANCE, Evidence(runs={"subspace_heldout_tuned": performance_runs(factors)}))
+
+
+def test_faster_than_everybody_holds():
+    finding = performance()
+    assert finding.verdict is Verdict.holds
+    value = measured(finding, "PCA, subspace_tuned: iterations relative to rsgd_tuned").value
+    assert (value.value, value.low, value.high) == pytest.approx((0.5,) * 3)
+    assert len(finding.deciding) == 2 * len(OTHERS) * 2  # share and ratio, on two kinds of task
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_slower_than_one_of_them_does_not(name):
+    assert performance(**{name: 0.5}).verdict is Verdict.does_not_hold
+
+
+def test_the_figure_has_a_panel_per_kind_of_task():
+    drawn = draw(PERFORMANCE, Evidence(runs={"subspace_heldout_tuned": performance_runs({})}))
+    assert [axes.get_title() for axes in drawn.axes] == ["PCA", "Stiefel classification", "orthogonal CNN"]
+    assert all(len(axes.lines) == 6 for axes in drawn.axes)

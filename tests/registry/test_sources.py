@@ -1,0 +1,60 @@
+"""A task made of data runs where the data are; one on several manifolds is paired by the one it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rmobench.harness.plan import plan
+from rmobench.registry import choose_optimizers, choose_tasks, optimizers, tasks, unavailable, why_not
+from tests.data.published import idx_folder
+
+ABSENT = "no data 'mnist' on this machine: `rmobench data fetch mnist` gets it or says how"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the user's folder, empty."""
+    monkeypatch.setenv("RMOBENCH_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_absent_data_are_the_reason(folder: Path) -> None:
+    task, args = tasks()["orthogonal_cnn"], {**tasks()["orthogonal_cnn"].args, "data": "mnist"}
+    assert unavailable(task, args) == ABSENT
+    assert why_not(optimizers()["rsgd"], task, args=args) == ABSENT
+    idx_folder(folder / "mnist")
+    assert unavailable(task, args) is None
+    assert why_not(optimizers()["rsgd"], task, args=args) is None
+
+
+@pytest.mark.parametrize("args", [{"data": "digits"}, {"data": "no_such_data"}, {"data": None}])
+def test_data_that_are_there_are_no_reason_and_a_wrong_name_is_left_to_the_task(args: dict[str, object]) -> None:
+    task = tasks()["pca"]
+    assert unavailable(task, {**task.args, **args}) is None
+
+
+def test_a_task_without_data_asks_for_none() -> None:
+    assert not tasks()["procrustes"].data
+    assert unavailable(tasks()["procrustes"]) is None
+
+
+@pytest.mark.parametrize(
+    ("manifold", "reason"),
+    [("stiefel", None), ("grassmann", "the task is constrained to grassmann, which the optimizer does not keep")],
+)
+def test_the_manifold_that_is_asked_for_counts(manifold: str, reason: str | None) -> None:
+    """Landing keeps frames, not subspaces."""
+    task = tasks()["pca"]
+    assert why_not(optimizers()["landing"], task, args={**task.args, "manifold": manifold}) == reason
+    assert why_not(optimizers()["rsgd"], task, args={**task.args, "manifold": manifold}) is None
+    assert why_not(optimizers()["landing"], task) is None
+
+
+def test_the_plan_says_what_it_leaves_out() -> None:
+    chosen = [*choose_tasks("orthogonal_cnn[data=mnist]"), *choose_tasks("pca[manifold=grassmann]")]
+    made = plan(chosen, choose_optimizers("landing"), seeds=[0])
+    assert made.trials == ()
+    grassmann = "the task is constrained to grassmann, which the optimizer does not keep"
+    assert [skip.reason for skip in made.skips] == [ABSENT, grassmann]

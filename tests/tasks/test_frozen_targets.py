@@ -1,0 +1,94 @@
+"""Frozen targets: the files agree with the tasks, and the rule that made them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import rmobench.tasks.orthogonal as room
+from rmobench.registry import choose_tasks, tasks
+from rmobench.types import Budget, Point, Record, Status, Target, Trial
+from suites.freeze_target import SHARES, reached, rounded_up, rung, winner
+
+FILES = sorted((Path(room.__file__).parent / "targets").glob("*.json"))
+STOCHASTIC = sorted(s.name for s in tasks().values() if s.family == "orthogonal" and "stochastic" in s.offers)
+
+
+def test_every_stochastic_task_has_one() -> None:
+    assert [file.stem for file in FILES] == STOCHASTIC
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_task_has_the_target_of_its_file(file: Path) -> None:
+    frozen, spec = json.loads(file.read_text(encoding="utf-8")), tasks()[file.stem]
+    target = spec.target
+    assert (target.metric, target.mode) == (frozen["metric"], frozen["mode"])
+    assert (list(target.rungs), target.headline) == (frozen["rungs"], frozen["headline"])
+    assert spec.version == frozen["task_version"]
+    assert [chosen.label for chosen in choose_tasks(file.stem)] == [frozen["task"]]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_its_rungs_follow_from_the_values_beside_them(file: Path) -> None:
+    frozen = json.loads(file.read_text(encoding="utf-8"))
+    values = frozen["provenance"].get("values")
+    if values is None:
+        assert frozen["provenance"]["provisional"]
+        pytest.skip(f"{file.stem}: {frozen['provenance']['rule']}")
+    medians = [sorted(v)[len(v) // 2] for v in values.values()]
+    assert frozen["rungs"] == sorted({rounded_up(m) for m in medians}, reverse=True)
+    assert frozen["headline"] == frozen["provenance"]["rung_of_share"]["0.5"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.1234, 0.13), (0.13, 0.13), (1.0, 1.0), (0.999, 1.0), (23.1, 24.0), (0.0801, 0.081)]
+)
+def test_rounding_up_to_two_digits(value: float, expected: float) -> None:
+    assert rounded_up(value) == expected
+
+
+def record(label: str, values: dict[int, float | None], *, seed: int = 0, status: Status = Status.budget) -> Record:
+    points = [
+        Point(step=k, n_loss=0, n_grad=k, n_hvp=0, time_s=0.0, metrics={"objective": v}) for k, v in values.items()
+    ]
+    trial = Trial(
+        task="t", args={}, task_version=1, optimizer=label, hyper={}, optimizer_version=1, seed=seed,
+        budget=Budget(n_calls=16), label=label,
+    )  # fmt: skip
+    target = Target(metric="objective", rungs=(0.0,), headline=0.0)
+    return Record(id=trial.id, trial=trial, family="f", target=target, status=status, trace=tuple(points))
+
+
+TRACE = {0: 8.0, 1: 4.0, 2: 5.0, 4: None, 8: 2.0, 16: 3.0}
+
+
+@pytest.mark.parametrize(("share", "expected"), list(zip(SHARES, (4.0, 4.0, 4.0, 2.0, 2.0), strict=True)))
+def test_what_is_reached_is_the_lowest_value_so_far(share: float, expected: float) -> None:
+    assert reached(record("a", TRACE), share) == expected
+
+
+@pytest.mark.parametrize("status", [Status.nonfinite, Status.infeasible, Status.timeout])
+def test_a_trial_that_went_wrong_has_reached_nothing(status: Status) -> None:
+    assert reached(record("a", TRACE, status=status), 1.0) == math.inf
+
+
+def test_a_rung_is_the_median_over_seeds() -> None:
+    records = [record("a", {0: 9.0, 16: end}, seed=k) for k, end in enumerate((1.0, 0.111, 5.0))]
+    assert rung(records, 1.0) == 1.0
+    assert rung([*records, record("a", {0: 9.0, 16: 0.5}, seed=3)], 1.0) == 0.75
+
+
+def test_the_winner_has_the_lowest_median() -> None:
+    lucky = [record("lucky", {16: v}, seed=k) for k, v in enumerate((0.01, 5.0, 5.0))]
+    steady = [record("steady", {16: v}, seed=k) for k, v in enumerate((1.0, 1.0, 9.0))]
+    assert winner([*lucky, *steady]) == "steady"
+
+
+def test_a_frozen_value_is_apart_from_tuning_and_reported_seeds() -> None:
+    from rmobench.harness.tuning import FIRST_SEED
+    from suites.freeze_target import FREEZING_SEED
+
+    assert 0 < FIRST_SEED < FIRST_SEED + 10_000 < FREEZING_SEED
