@@ -52,12 +52,12 @@ def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None
 
 
 def add_curve(recipe: Recipe, training: Training, path: Path) -> None:
-    """Put the validation curve into a JSON list of curves, in place of one of the same architecture and seed."""
+    """Put the validation curve into a JSON list of curves, in place of one of the same recipe and seed."""
     curves = json.loads(path.read_bytes()) if path.is_file() else []
-    architecture, seed = recipe.file.architecture, recipe.file.seed
-    others = [c for c in curves if (c["architecture"], c["seed"]) != (architecture, seed)]
+    seed = recipe.file.seed
+    others = [c for c in curves if (c["recipe"], c["seed"]) != (recipe.name, seed)]
     mine = {
-        "architecture": architecture,
+        "architecture": recipe.file.architecture,
         "recipe": recipe.name,
         "recipe_sha256": recipe.sha256,
         "seed": seed,

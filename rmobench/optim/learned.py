@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from rmobench.errors import ArgumentError, InputError
+from rmobench.optim.loading import Group, check_gradients, load_exactly
 from rmobench.optimizers.learned import adafactor_mlp, mlp_lopt, optimus
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.rule import Architecture, working_type
 from rmobench.optimizers.learned.weights import load_weights
-
-Group = dict[str, Any]
 
 RULE = "rule"  # in every group: which rule the state belongs to
 MEMBERS = "members"  # beside a vector's state: positions in the group of the parameters that it is made of
@@ -80,35 +79,10 @@ class Learned(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Continue from a state dict, to the bit if the parameters have the type that they had.
 
-        Torch casts state to the type of its parameter, which would round that of low-precision ones; here it is put in
-        as it was saved.
-
         Raises:
             ArgumentError: The state belongs to another optimizer; nothing was changed.
         """
-        for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False):
-            if saved.get(RULE) != own[RULE]:
-                raise ArgumentError(
-                    f"{type(self).__name__}: got a state dict of {saved.get(RULE, 'another class')}, "
-                    f"expected one of {own[RULE]}."
-                )
-        given: list[StateDict] = []  # as other hooks leave it
-        before = self.register_load_state_dict_pre_hook(lambda _, final: given.append(final))
-        after = self.register_load_state_dict_post_hook(lambda _: self._restore(given[0]), prepend=True)
-        try:
-            super().load_state_dict(state_dict)
-        finally:
-            before.remove()
-            after.remove()
-
-    def _restore(self, saved: StateDict) -> None:
-        """Copy the saved state to where the parameters are, in the type that the rule computes in."""
-        for own, other in zip(self.param_groups, saved["param_groups"], strict=True):
-            dtype = self._working_types(own)
-            for p, key in zip(own["params"], other["params"], strict=True):
-                for name, value in saved["state"].get(key, {}).items():
-                    if isinstance(value, Tensor):
-                        self.state[p][name] = value.to(p.device, dtype[p], copy=True)
+        load_exactly(self, super().load_state_dict, state_dict, alike=(RULE,), types=self._working_types)
 
     def _check_options(self, group: Group) -> None:
         lr = group["lr"]
@@ -116,12 +90,7 @@ class Learned(torch.optim.Optimizer):
             raise ArgumentError(f"{type(self).__name__}: got lr={lr!r}, expected a finite factor >= 0.")
 
     def _check_gradients(self, group: Group) -> None:
-        for p in group["params"]:
-            if p.grad is not None and (p.grad.layout is not torch.strided or p.grad.is_complex()):
-                raise ArgumentError(
-                    f"{type(self).__name__}: got a gradient of type {p.grad.dtype} and layout {p.grad.layout}, "
-                    "expected a real and dense one."
-                )
+        check_gradients(self, group)
 
     def _advance(self, group: Group) -> None:
         for p in group["params"]:

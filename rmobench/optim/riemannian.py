@@ -14,6 +14,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 
 from rmobench.errors import ArgumentError, InputError
 from rmobench.geometry import EUCLIDEAN
+from rmobench.optim.loading import Group, check_gradients, load_exactly
 from rmobench.optimizers.learned import subspace
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import learned_update
@@ -24,8 +25,6 @@ from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.optimizers.riemannian.rasa import rasa_update
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.types import Manifold
-
-Group = dict[str, Any]
 
 Update = Callable[..., tuple[Tensor, State]]
 """(manifold, point, Euclidean gradient, state, **options) -> next point, next state."""
@@ -104,7 +103,7 @@ class Riemannian(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            self._check_gradients(group)
+            check_gradients(self, group)
         for group, places in zip(self.param_groups, self._places, strict=True):
             rule = partial(self._update, **self._options(group))
             for p, manifold in zip(group["params"], places, strict=True):
@@ -115,36 +114,10 @@ class Riemannian(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Continue from a state dict, to the bit if the parameters have the type that they had.
 
-        Torch casts state to the type of its parameter, which would round that of low-precision ones; here it is put in
-        as it was saved.
-
         Raises:
             ArgumentError: The state belongs to another optimizer or to other manifolds; nothing was changed.
         """
-        for saved, own in zip(state_dict["param_groups"], self.param_groups, strict=False):
-            for key in (RULE, CONSTRAINTS):
-                if saved.get(key) != own[key]:
-                    raise ArgumentError(
-                        f"{type(self).__name__}: got a state dict of {saved.get(key, 'another class')}, "
-                        f"expected one of {own[key]}."
-                    )
-        given: list[StateDict] = []  # as other hooks leave it
-        before = self.register_load_state_dict_pre_hook(lambda _, final: given.append(final))
-        after = self.register_load_state_dict_post_hook(lambda _: self._restore(given[0]), prepend=True)
-        try:
-            super().load_state_dict(state_dict)
-        finally:
-            before.remove()
-            after.remove()
-
-    def _restore(self, saved: StateDict) -> None:
-        """Copy the saved state to where the parameters are, in the type that the rule computes in."""
-        for own, other in zip(self.param_groups, saved["param_groups"], strict=True):
-            for p, key in zip(own["params"], other["params"], strict=True):
-                dtype = torch.promote_types(p.dtype, torch.float32)
-                for name, value in saved["state"].get(key, {}).items():
-                    if isinstance(value, Tensor):
-                        self.state[p][name] = value.to(p.device, dtype, copy=True)
+        load_exactly(self, super().load_state_dict, state_dict, alike=(RULE, CONSTRAINTS), types=_working_types)
 
     def _options(self, group: Group) -> dict[str, float]:
         return {name: group[name] for name in self._names}
@@ -164,17 +137,13 @@ class Riemannian(torch.optim.Optimizer):
                 "Give the parameters with their names: model.named_parameters()."
             )
 
-    def _check_gradients(self, group: Group) -> None:
-        for p in group["params"]:
-            if p.grad is not None and (p.grad.layout is not torch.strided or p.grad.is_complex()):
-                raise ArgumentError(
-                    f"{type(self).__name__}: got a gradient of type {p.grad.dtype} and layout {p.grad.layout}, "
-                    "expected a real and dense one."
-                )
-
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("_update", "_names", "_manifolds", "_places")}
         return super().__getstate__() | own
+
+
+def _working_types(group: Group) -> dict[Tensor, torch.dtype]:
+    return {p: torch.promote_types(p.dtype, torch.float32) for p in group["params"]}
 
 
 def _places(group: Group, manifolds: Mapping[str, Manifold]) -> list[Manifold]:

@@ -65,6 +65,8 @@ def sheets(board: Leaderboard, *, per_task: bool = True) -> list[Sheet]:
         found = [single(board), spending(board)]
     else:
         found = [overall(board), spending(board), *([matrix(board)] if per_task else [])]
+    if any(row.accuracy is not None for row in board.rows):
+        found.append(last(board))
     return [*found, *([ended(board)] if board.endings else [])]
 
 
@@ -120,6 +122,17 @@ def _spending_row(row: Row) -> tuple[str, ...]:
         return (name, *spent, UNKNOWN, UNKNOWN, UNKNOWN, "baseline")
     pairs = (f"{row.versus.wins}", f"{row.versus.losses}", f"{row.versus.ties}")
     return (name, *spent, *pairs, p_value(row.versus.p_value))
+
+
+def last(board: Leaderboard) -> Sheet:
+    """Show where each optimizer's trials ended: the target's metric, the accuracy, and how far off the constraint."""
+    head = ("optimizer", "metric", "accuracy on test data", "largest residual")
+    return Sheet(title="At the end: medians over the trials", head=head, rows=tuple(map(_last_row, board.rows)))
+
+
+def _last_row(row: Row) -> tuple[str, ...]:
+    written = ((row.final, ".3g"), (row.accuracy, ".1%"), (row.residual, ".1e"))
+    return row.optimizer, *(UNKNOWN if value is None else format(value, how) for value, how in written)
 
 
 def matrix(board: Leaderboard) -> Sheet:

@@ -30,6 +30,9 @@ class Row:
     model_bytes: float  # medians over the trials; NaN: unknown
     state_bytes: float
     peak_bytes: float
+    final: float | None  # target's metric at the end, median over the trials; None: unknown
+    accuracy: float | None  # on test data at the end, likewise; None: no task judges one
+    residual: float | None  # constraint violation at the end, the largest of the trials
     upcast: str | None  # what ran wider than the precision
     statuses: Mapping[str, int]  # how its trials ended
     versus: Versus | None  # against the baseline; None: it is the baseline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -26,6 +27,17 @@ def medians(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float]]:
     table["optimizer"] = runs["optimizer"]
     found = table.groupby("optimizer", observed=True).median()
     return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in found.to_dict("index").items()}
+
+
+def ends(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float | None]]:
+    """Return the median of final and accuracy and the largest residual over each optimizer's trials; None: unknown."""
+    table: pd.DataFrame = runs[["final", "accuracy", "residual"]].apply(pd.to_numeric).astype(float)
+    how = {"final": "median", "accuracy": "median", "residual": "max"}
+    found = table.groupby(runs["optimizer"], observed=True).agg(how)
+    return {
+        str(name): {str(k): None if math.isnan(v) else float(v) for k, v in row.items()}
+        for name, row in found.to_dict("index").items()
+    }
 
 
 def statuses(runs: pd.DataFrame) -> Mapping[str, dict[str, int]]:

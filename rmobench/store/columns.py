@@ -59,6 +59,9 @@ SCALARS: Mapping[str, tuple[pa.DataType, Callable[[Record], object]]] = {
     "spent_time_s": (pa.float64(), lambda r: r.spent and r.spent.time_s),
 }
 
+LATER = frozenset({"diagnostics"})
+"""Columns that the first files do not have."""
+
 LISTS: Mapping[str, pa.DataType] = {
     "hit_rung": pa.list_(pa.float64()),
     **{f"{group}_{name}": pa.list_(pa.int64()) for group in ("hit", "trace") for name in COUNTS},
@@ -143,7 +146,7 @@ def _builtins(row: dict[str, Any], names: Mapping[str, list[str]]) -> dict[str, 
         "hits": [{"rung": rung, "point": p} for rung, p in zip(row["hit_rung"], points, strict=True)],
         "trace": _listed("trace", row, names),
         "spent": _spent(row, names["spent_metric_"]),
-        "diagnostics": msgspec.json.decode(row.get("diagnostics") or "{}"),  # younger than the first files
+        "diagnostics": msgspec.json.decode(row.get("diagnostics") or "{}"),
     }
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rmobench.errors import CorruptRecordError, StoreError
-from rmobench.store.columns import LISTS, METRICS, SCALARS
+from rmobench.store.columns import LATER, LISTS, METRICS, SCALARS
 from rmobench.store.record_files import check_schema, unfinished_name
 from rmobench.types import SCHEMA
 
@@ -104,7 +104,9 @@ def corrupt_if_unreadable(path: Path) -> Iterator[None]:
 
 
 def _check_columns(schema: pa.Schema) -> None:
-    expected = {name: type_ for name, (type_, _) in SCALARS.items()} | dict(LISTS)
+    expected = {
+        name: type_ for name, (type_, _) in SCALARS.items() if name in schema.names or name not in LATER
+    } | dict(LISTS)
     for name, type_ in expected.items():
         if not schema.field(name).type.equals(type_):
             raise TypeError(f"column {name} is {schema.field(name).type}, expected {type_}")

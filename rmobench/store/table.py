@@ -84,6 +84,7 @@ def _spending(table: pa.Table, target: _Repeated) -> dict[str, Any]:
         "time_s": _floats(table, "spent_time_s"),
         "final": _final(table, target),
         "residual": _floats(table, "spent_metric_residual"),
+        "accuracy": _floats(table, "spent_metric_accuracy"),
         "hit_rung": _arrays(table, "hit_rung"),
         "hit_step": _arrays(table, "hit_step"),
         "hit_n_grad": _calls(table, "hit"),

@@ -47,6 +47,7 @@ def runs(*, n_tasks: int, n_optimizers: int, n_seeds: int, budget: int = 1000, s
             "time_s": n_calls * pace,
             "final": 1e-9,
             "residual": 0.0,
+            "accuracy": float("nan"),
             "hit_rung": [LADDER[:k] for k in n_hits],
             "hit_step": [row[:k] for row, k in zip((cost / 2).tolist(), n_hits, strict=True)],
             "hit_n_grad": [row[:k] for row, k in zip(cost.tolist(), n_hits, strict=True)],

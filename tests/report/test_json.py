@@ -40,6 +40,9 @@ class Row(Strict):
     model_bytes: float | None
     state_bytes: float | None
     peak_bytes: float | None
+    final: float | None
+    accuracy: float | None
+    residual: float | None
     upcast: str | None
     statuses: dict[str, int]
     versus: Pairs | None

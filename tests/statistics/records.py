@@ -29,6 +29,7 @@ BLANK: dict[str, Any] = {
     "time_s": 1.0,
     "final": 0.5,
     "residual": 0.0,
+    "accuracy": float("nan"),
     "setup_s": 0.0,
     "compile_s": 0.0,
     "judge_s": 0.0,

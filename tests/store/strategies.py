@@ -67,6 +67,7 @@ _facts = st.fixed_dictionaries(
         **{name: st.none() | seconds for name in ("setup_s", "compile_s", "judge_s")},
         **{name: st.none() | counts for name in ("n_params", "model_bytes", "state_bytes", "peak_bytes")},
         "upcast": st.none() | st.text(max_size=4),
+        "diagnostics": st.dictionaries(st.text(max_size=4), seconds, max_size=2),
         "environment": environments,
         "started_at": seconds,
     }
