@@ -26,7 +26,7 @@ import typer
 
 from rmobench.harness.plan import Planned, plan
 from rmobench.harness.sweep import sweep
-from rmobench.harness.tuning import FIRST_SEED, points
+from rmobench.harness.tuning import FIRST_SEED, points, tunable
 from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks
 from rmobench.store import write
 from rmobench.types import Record, Status, Target, selector
@@ -107,7 +107,7 @@ def main(
     if points_:
         tuning = run(
             task,
-            points(chosen.spec, points_),
+            points(tunable(baseline), points_),
             range(FIRST_SEED, FIRST_SEED + tuning_seeds),
             precision=precision,
             jobs=jobs,

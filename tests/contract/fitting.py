@@ -6,6 +6,10 @@ OPTIMIZERS = sorted(name for name, spec in optimizers().items())
 TASKS = sorted(name for name, spec in tasks().items())
 
 
+SHAPED = {"gmlstm": "pca_digits"}
+"""Optimizers whose weights fit frames of one shape only, and a task that has it."""
+
+
 def optimizer_for(task: str) -> str:
     """The first registered optimizer that fits the task, Adam before all."""
     spec = tasks()[task]
@@ -17,7 +21,8 @@ def optimizer_for(task: str) -> str:
 def task_for(optimizer: str) -> str | None:
     """The first registered task that the optimizer fits, the quadratic before all; None if a package is missing."""
     spec = optimizers()[optimizer]
-    fitting = [t for t in ("quadratic", *TASKS) if why_not(spec, tasks()[t]) is None]
+    preferred = SHAPED.get(optimizer, "quadratic")
+    fitting = [t for t in (preferred, *TASKS) if why_not(spec, tasks()[t]) is None]
     return fitting[0] if fitting else None
 
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Grassmann, Sphere, Stiefel
-from rmobench.optim import RASA, Landing, RiemannianAdam, RiemannianSGD
+from rmobench.optim import RASA, Landing, RiemannianAdam, RiemannianSGD, SubspaceRMO
 from rmobench.optim.riemannian import Riemannian
+from rmobench.optimizers.learned.subspace import subspace
 from rmobench.optimizers.riemannian.landing import landing
 from rmobench.optimizers.riemannian.radam import radam
 from rmobench.optimizers.riemannian.rasa import rasa
@@ -34,6 +35,7 @@ FORMS = {  # class, bench form, options that both take
     "plain": (RiemannianSGD, rsgd, {"lr": 0.05}),
     "adam": (RiemannianAdam, radam, {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}),
     "rasa": (RASA, rasa, {"lr": 0.02, "beta": 0.9, "epsilon": 1e-6}),
+    "subspace": (SubspaceRMO, subspace, {"lr": 0.3, "lr_euclidean": 0.05}),
     "landing": (Landing, landing, {"lr": 0.05, "momentum": 0.7, "attraction": 0.5, "safety": 0.4}),
 }
 
@@ -166,7 +168,8 @@ def test_a_group_has_options_of_its_own(form: str) -> None:
     p = start()
     kind, _, options = FORMS[form]
     a, b, c = p.model.named_parameters()
-    optimizer = kind([{"params": [a, b]}, {"params": [c], "lr": 0.0}], manifolds=MANIFOLDS, **options)
+    still = {name: 0.0 for name in options if name.startswith("lr")}
+    optimizer = kind([{"params": [a, b]}, {"params": [c], **still}], manifolds=MANIFOLDS, **options)
     before = vector(p)
     after = walk(optimizer, p, 3)[-1]
     assert torch.equal(after[18:], before[18:])
