@@ -3,8 +3,8 @@
     python -m suites.freeze_target orthogonal_cnn                     # the target: tuned, five seeds
     python -m suites.freeze_target orthogonal_cnn --baseline 'rsgd[lr=0.1,momentum=0.9]' --points 0 --seeds 1
 
-The rungs are the medians, over seeds, of the lowest value that the baseline has reached after 1/16, 1/8, 1/4, 1/2 and
-all of the task's budget, rounded up to two digits; the headline is what half of the budget reaches. They go into the
+The rungs are the medians, over seeds, of the value at which the baseline ends with 1/16, 1/8, 1/4, 1/2 and all of the
+task's budget, rounded up to two digits; the headline is what half of the budget reaches. They go into the
 task's decorator by hand, with a new version of the task; a test compares. asv imports every module of this folder, so
 this one imports no torch.
 """
@@ -42,12 +42,14 @@ FREEZING_SEED = 2_000_000
 FOLDER = Path("rmobench/tasks/orthogonal/targets")
 
 
-def reached(record: Record, share: float) -> float:
-    """Return the lowest value judged up to a share of the budget, infinite where the trial went wrong."""
-    metric, last = record.target.metric, share * record.trial.budget.n_calls
-    values = [p.metrics[metric] for p in record.trace if p.step <= last]
-    fine = record.status is Status.budget
-    return min((v for v in values if v is not None), default=math.inf) if fine else math.inf
+def reached(record: Record) -> float:
+    """Return the value at the end of a trial that spent its budget on the constraint, infinite of all others."""
+    end = record.spent
+    if end is None or record.status is not Status.budget:
+        return math.inf
+    value, residual = end.metrics[record.target.metric], end.metrics["residual"]
+    kept = residual is not None and residual <= record.target.residual_max[record.trial.precision]
+    return value if kept and value is not None else math.inf
 
 
 def rounded_up(value: float) -> float:
@@ -57,8 +59,8 @@ def rounded_up(value: float) -> float:
 
 
 def rung(records: Sequence[Record], share: float) -> float:
-    """Return what the median trial has reached after a share of the budget."""
-    median = statistics.median(reached(record, share) for record in records)
+    """Return what the median trial has reached with a share of the budget."""
+    median = statistics.median(map(reached, records))
     if not 0.0 < median < math.inf:
         raise typer.BadParameter(
             f"the baseline's median after {share:g} of the budget is {median}; take another baseline."
@@ -66,9 +68,22 @@ def rung(records: Sequence[Record], share: float) -> float:
     return rounded_up(median)
 
 
-def run(task: str, optimizers: Sequence[ChosenOptimizer], seeds: range, *, precision: str, jobs: int) -> list[Record]:
-    """Run every optimizer to the end of the budget, with no target that would end a trial."""
-    planned = plan(choose_tasks(task), optimizers, seeds=seeds, precisions=[precision])
+def run(
+    task: str,
+    optimizers: Sequence[ChosenOptimizer],
+    seeds: range,
+    *,
+    share: float = 1.0,
+    precision: str,
+    jobs: int,
+) -> list[Record]:
+    """Run every optimizer to the end of a share of the budget, with no target that would end a trial.
+
+    The last point of a trial is always judged; those on the way are thinned, and would tell an earlier value.
+    """
+    (chosen,) = choose_tasks(task)
+    n_calls = round(share * chosen.spec.budget.n_calls)
+    planned = plan([chosen], optimizers, seeds=seeds, precisions=[precision], n_calls=n_calls)
     if planned.skips:
         raise typer.BadParameter(planned.skips[0].reason)
     endless = [_endless(p) for p in planned.trials]
@@ -88,7 +103,7 @@ def winner(records: Sequence[Record]) -> str:
     """Return the label of the setting with the lowest median over the tuning seeds at the end."""
     ends: dict[str, list[float]] = {}
     for record in records:
-        ends.setdefault(record.trial.label, []).append(reached(record, 1.0))
+        ends.setdefault(record.trial.label, []).append(reached(record))
     return min(ends, key=lambda label: statistics.median(ends[label]))
 
 
@@ -113,9 +128,10 @@ def main(
             jobs=jobs,
         )
         (chosen,) = choose_optimizers(winner(tuning))
-    frozen = run(task, [chosen], range(FREEZING_SEED, FREEZING_SEED + seeds), precision=precision, jobs=jobs)
-    found = {f"{share:g}": rung(frozen, share) for share in SHARES}
-    first = frozen[0]
+    fresh = range(FREEZING_SEED, FREEZING_SEED + seeds)
+    frozen = {share: run(task, [chosen], fresh, share=share, precision=precision, jobs=jobs) for share in SHARES}
+    found = {f"{share:g}": rung(records, share) for share, records in frozen.items()}
+    first = frozen[1][0]
     said: dict[str, Any] = {
         "task": task_.label,
         "task_version": task_.spec.version,
@@ -125,14 +141,14 @@ def main(
         "headline": found[f"{HEADLINE:g}"],
         "provenance": {
             "provisional": not points_ or seeds < 5,
-            "rule": "median over seeds of the lowest value after a share of the budget, rounded up to two digits",
+            "rule": "median over seeds of the value at the end of a share of the budget, rounded up to two digits",
             "rung_of_share": found,
             "headline_share": HEADLINE,
             "baseline": selector(chosen.spec.name, chosen.hyper),
             "tuning_points": points_,
             "tuning_seeds": tuning_seeds if points_ else 0,
-            "seeds": [record.trial.seed for record in frozen],
-            "values": {f"{share:g}": [reached(record, share) for record in frozen] for share in SHARES},
+            "seeds": [record.trial.seed for record in frozen[1]],
+            "values": {f"{share:g}": [reached(record) for record in records] for share, records in frozen.items()},
             "n_calls": first.trial.budget.n_calls,
             "precision": precision,
             "environment": msgspec.to_builtins(first.environment),

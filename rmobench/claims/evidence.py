@@ -80,7 +80,7 @@ def _whole(store: Path, name: str) -> pd.DataFrame | str:
         suite = read_suite(name)
     except UnknownNameError:
         base = name.removesuffix("_tuned")
-        makes = f"`rmobench tune {base} --optimizer adam --out suites/{name}.toml` writes it"
+        makes = f"`rmobench tune {base} --optimizer NAME ... --out suites/{name}.toml` writes it"
         return f"no suite named {name}" + (f"; {makes}." if base != name else ".")
     n_planned = len(expand(suite.runs).labels)
     runs = labelled_runs(store, name)

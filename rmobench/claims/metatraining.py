@@ -30,10 +30,10 @@ def read_curves(path: Path) -> tuple[Curve, ...]:
         found = msgspec.json.decode(path.read_bytes(), type=tuple[Curve, ...])
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise StoreError(f"{path}: {error}.") from None
-    runs = [(run.architecture, run.seed) for run in found]
+    runs = [(run.recipe, run.seed) for run in found]
     for run in found:
-        name = f"{path}: {run.architecture} of seed {run.seed}"
-        if runs.count((run.architecture, run.seed)) > 1:
+        name = f"{path}: {run.recipe} of seed {run.seed}"
+        if runs.count((run.recipe, run.seed)) > 1:
             raise StoreError(f"{name} is there more than once.")
         outer = [point[0] for point in run.curve]
         if not outer or outer[0] < 0 or any(b <= a for a, b in pairwise(outer)):

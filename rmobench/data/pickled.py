@@ -91,17 +91,27 @@ class _Unpickler(pickle.Unpickler):
         raise _RefusedError(f"{module}.{name}")
 
 
-def _with_arrays(value: Any) -> Any:
-    """Replace the stand-ins inside containers by their arrays."""
+def _with_arrays(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """Replace the stand-ins inside containers by their arrays.
+
+    Each container is walked once: a few hundred bytes can hold containers that share their parts many levels deep.
+    """
+    known = {} if known is None else known
+    if id(value) not in known:
+        known[id(value)] = _replaced(value, known)
+    return known[id(value)]
+
+
+def _replaced(value: Any, known: dict[int, Any]) -> Any:
     match value:
         case _Array():
             return value.value
         case dict():
-            return {_with_arrays(key): _with_arrays(item) for key, item in value.items()}
+            return {_with_arrays(key, known): _with_arrays(item, known) for key, item in value.items()}
         case list():
-            return [_with_arrays(item) for item in value]
+            return [_with_arrays(item, known) for item in value]
         case tuple():
-            return tuple(_with_arrays(item) for item in value)
+            return tuple(_with_arrays(item, known) for item in value)
         case bool() | int() | float() | str() | bytes() | None:
             return value
     raise _RefusedError(f"a value of type {type(value).__name__}")

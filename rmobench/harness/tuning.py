@@ -119,6 +119,7 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
         once = [f"{name}_tuned_once = {winner.overall}" for name, winner in winners.items()]
         lines += ["", "[[runs]]", f"tasks = {json.dumps(labels)}", f"optimizers = {json.dumps(once)}", *ending]
         for label in labels:
-            best = [f"{name}_tuned = {winner.by_task[label]}" for name, winner in winners.items()]
+            fitting = {name: winner.by_task[label] for name, winner in winners.items() if label in winner.by_task}
+            best = [f"{name}_tuned = {setting}" for name, setting in fitting.items()]
             lines += ["", "[[runs]]", f"tasks = {json.dumps([label])}", f"optimizers = {json.dumps(best)}", *ending]
     return "\n".join(lines) + "\n"

@@ -48,7 +48,9 @@ class FrameBatch:
         return (gap if differentiable else gap.detach()), gradient
 
 
-def draw_frames(problem: str, *, rank: int, each: int, rates: tuple[float, float], generator: Generator) -> FrameBatch:
+def draw_frames(
+    problem: str, *, rank: int, each: int, rates: tuple[float, float], generator: Generator, validating: bool = False
+) -> FrameBatch:
     """Draw `each` instances of a problem.
 
     Args:
@@ -57,9 +59,10 @@ def draw_frames(problem: str, *, rank: int, each: int, rates: tuple[float, float
         each: How many.
         rates: Learning rates in units of one over the curvature, log-uniform between.
         generator: Draws everything.
+        validating: From the images that are kept apart for validation.
     """
     manifold = Stiefel()
-    value, shape, optimum, curvature = PROBLEMS[problem](rank, each, generator)
+    value, shape, optimum, curvature = PROBLEMS[problem](rank, each, generator, validating)
     start = manifold.random((each, *shape), generator)
     low, high = (math.log(r) for r in rates)
     rate = (low + (high - low) * torch.rand(each, generator=generator, dtype=torch.float64)).exp() / curvature
@@ -71,9 +74,9 @@ Instance = tuple[Callable[[Tensor], Tensor], tuple[int, int], Tensor, Tensor]
 """Objective, shape [n, p], optimum [B], curvature [B]."""
 
 
-def _pca(rank: int, each: int, generator: Generator) -> Instance:
-    """Draw covariances, of unit trace, of 100 to 600 images of three to ten digits."""
-    images, labels = training_digits()
+def _pca(rank: int, each: int, generator: Generator, validating: bool) -> Instance:
+    """Draw covariances, of unit trace, of 100 to 600 images of three to ten digits, at most all there are."""
+    images, labels = training_digits(validating)
     covariances = []
     for _ in range(each):
         kinds = torch.randperm(10, generator=generator)[: int(torch.randint(3, 11, (), generator=generator))]
@@ -93,7 +96,7 @@ def _trace_problem(C: Tensor, rank: int) -> Instance:
     return (lambda x: -(x * (C @ x)).sum((-2, -1))), (C.shape[-1], rank), optimum, 2.0 * eigenvalues[:, -1]
 
 
-def _brockett(rank: int, each: int, generator: Generator) -> Instance:
+def _brockett(rank: int, each: int, generator: Generator, validating: bool) -> Instance:
     """Minimise tr(x^T A x N), A with random eigenvalues in [0, 1], N = diag(1, ..., p) / p."""
     n = int(torch.randint(max(rank, 10), 65, (), generator=generator))
     eigenvalues = torch.rand(each, n, generator=generator, dtype=torch.float64)
@@ -105,7 +108,7 @@ def _brockett(rank: int, each: int, generator: Generator) -> Instance:
     return (lambda x: (x * (A @ x) * weights).sum((-2, -1))), (n, rank), optimum, torch.full((each,), 2.0).double()
 
 
-def _procrustes(rank: int, each: int, generator: Generator) -> Instance:
+def _procrustes(rank: int, each: int, generator: Generator, validating: bool) -> Instance:
     """Minimise |A x - B|^2 / (2 n) with B = A x*, A [2 n, n] of random spectrum."""
     n = int(torch.randint(max(rank, 10), 65, (), generator=generator))
     A = torch.randn(each, 2 * n, n, generator=generator, dtype=torch.float64) / (2.0 * n) ** 0.5
@@ -122,10 +125,10 @@ POOL = 32
 N_ROWS = 200
 
 
-def _classification(rank: int, each: int, generator: Generator) -> Instance:
+def _classification(rank: int, each: int, generator: Generator, validating: bool) -> Instance:
     """Draw subsets of the training digits, ten kinds: frames are [64, 10] whatever the rank."""
-    rows, labels, optimum = _pool()
-    chosen = torch.randperm(POOL, generator=generator)[:each]
+    rows, labels, optimum = _pool(validating)
+    chosen = torch.randint(POOL, (each,), generator=generator)
     rows, labels = rows[chosen], labels[chosen]
     curvature = torch.full((each,), CURVATURE, dtype=torch.float64)
     return (lambda x: mean_cross_entropy(rows, labels, x)), (64, 10), optimum[chosen], curvature
@@ -142,10 +145,10 @@ def mean_cross_entropy(rows: Tensor, labels: Tensor, x: Tensor) -> Tensor:
 
 
 @cache
-def _pool() -> tuple[Tensor, Tensor, Tensor]:
+def _pool(validating: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return rows [POOL, m, 64] of training digits, labels [POOL, m], and the minima [POOL]."""
-    generator = stream(0, "metatrain/frames/classification")
-    images, labels = training_digits()
+    generator = stream(int(validating), "metatrain/frames/classification")
+    images, labels = training_digits(validating)
     chosen = torch.stack([torch.randperm(len(images), generator=generator)[:N_ROWS] for _ in range(POOL)])
     centred = images[chosen] - images[chosen].mean(-2, keepdim=True)
     rows = centred / centred.square().sum(-1).mean(-1).sqrt()[:, None, None]
@@ -155,14 +158,19 @@ def _pool() -> tuple[Tensor, Tensor, Tensor]:
     return rows, labels[chosen], torch.tensor(optimum, dtype=torch.float64)
 
 
+N_VALIDATION = 250
+"""Of the 900 images of the training half, the last ones are kept apart for validation."""
+
+
 @cache
-def training_digits() -> tuple[Tensor, Tensor]:
-    """Return the training half of the digits, [900, 64] and [900]."""
+def training_digits(validating: bool) -> tuple[Tensor, Tensor]:
+    """Return images [m, 64] and labels [m] of the training half of the digits: for training, or for validation."""
     chosen = samples("metatrain", "digits", split="train", instance=0)
-    return chosen.rows, chosen.labels
+    part = slice(-N_VALIDATION, None) if validating else slice(None, -N_VALIDATION)
+    return chosen.rows[part], chosen.labels[part]
 
 
-PROBLEMS: Mapping[str, Callable[[int, int, Generator], Instance]] = {
+PROBLEMS: Mapping[str, Callable[[int, int, Generator, bool], Instance]] = {
     "pca": _pca,
     "classification": _classification,
     "brockett": _brockett,

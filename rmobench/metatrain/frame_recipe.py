@@ -118,6 +118,7 @@ class FrameRecipe(RecipeFile, frozen=True, forbid_unknown_fields=True, kw_only=T
                 each=plan.each,
                 rates=plan.rates,
                 generator=stream(0, f"metatrain/validation/{problem}/{rank}"),
+                validating=True,
             )
             for problem in self.problems
             if problem != NETWORKS
@@ -126,7 +127,7 @@ class FrameRecipe(RecipeFile, frozen=True, forbid_unknown_fields=True, kw_only=T
         drawn: list[Inner] = [FrameUnroll(architecture=architecture, settings=settings, batch=b) for b in batches]
         if NETWORKS in self.problems:
             generator = stream(0, f"metatrain/validation/{NETWORKS}")
-            nets = draw_networks(each=plan.each, rates=plan.rates, generator=generator)
+            nets = draw_networks(each=plan.each, rates=plan.rates, generator=generator, validating=True)
             drawn.append(NetworkUnroll(architecture=architecture, settings=settings, batch=nets))
         return tuple(drawn)
 
@@ -138,3 +139,15 @@ class FrameRecipe(RecipeFile, frozen=True, forbid_unknown_fields=True, kw_only=T
         if NETWORKS in self.problems and any(stage.estimator == "implicit" for stage in self.stages):
             raise RecipeError(f"{NETWORKS} are trained by truncated back-propagation only; take them out of problems.")
         super().check()
+        if self.architecture == "gmlstm":
+            self._check_shape()
+
+    def _check_shape(self) -> None:
+        """Refuse problems of other shapes than the one that these weights are for."""
+        n, p = (({"n": 64, "p": 8} | self.settings)[name] for name in ("n", "p"))
+        ranks = {rank for stage in self.stages for rank in stage.ranks} | set(self.validation.ranks)
+        if self.problems != ("pca",) or n != 64 or ranks != {p}:
+            raise RecipeError(
+                f"gmlstm: got problems {list(self.problems)} and ranks {sorted(ranks)} for weights of {n} x {p}; "
+                f"expected problems ['pca'], n = 64 and ranks of {p} alone."
+            )

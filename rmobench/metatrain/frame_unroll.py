@@ -55,7 +55,7 @@ class FrameUnroll:
             P = manifold.tangent(x, move.nan_to_num(0.0, 0.0, 0.0).clamp(-STEP_MAX, STEP_MAX))
             x = manifold.retract(x, P)
             gap, g = self.batch.slope(x, differentiable=x.requires_grad and order == 2)
-            if x.requires_grad and order == 2:
+            if x.requires_grad and order == 2 and n_steps > 1:  # a single step cannot be chaotic
                 x.register_hook(clipped_flow)  # type: ignore[no-untyped-call]  # after slope
             n_bad = n_bad + ~(finite & gap.detach().isfinite() & g.detach().isfinite().all(-1).all(-1))
             of_gap = manifold.gradient(x, g / self.batch.height.view(-1, 1, 1)).detach()

@@ -20,8 +20,9 @@ class Implicit:
 
     The window's last step is Phi, the steps before it leave no graph. With the loss L at its result, A = dPhi/dx and
     J = I - A, the estimate is (dPhi/dtheta)^T J^-T dL/dx with J^-T = alpha sum_k (I - alpha J^T)^k, k = 0 ... n_terms.
-    What the rule keeps besides x is held constant. Exact where the run has converged and the series too; memory does
-    not grow with the window.
+    What the rule keeps besides x is held constant. Exact where the run has converged to a point that depends on theta,
+    and the series too; the minimum of an inner problem does not, so the estimate is a heuristic, as published.
+    Memory does not grow with the window.
 
     Args:
         n_terms: Terms of the series after the first.

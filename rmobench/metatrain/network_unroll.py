@@ -21,7 +21,7 @@ from rmobench.models import frames, small_cnn, started
 from rmobench.optimizers.learned.riemannian_lift import advance
 from rmobench.optimizers.learned.rule import Architecture, State, Theta
 
-BATCH, N_IMAGES = 64, 448
+BATCH, N_IMAGES = 64, 192
 LR_EUCLIDEAN = 0.1
 CURVATURE = 3.0
 """Roughly one over the learning rate that suits the frames."""
@@ -55,15 +55,18 @@ class NetworkBatch:
         return torch.stack(losses)
 
 
-def draw_networks(*, each: int, rates: tuple[float, float], generator: Generator) -> NetworkBatch:
+def draw_networks(
+    *, each: int, rates: tuple[float, float], generator: Generator, validating: bool = False
+) -> NetworkBatch:
     """Draw `each` networks with digits of the training half.
 
     Args:
         each: How many.
         rates: Learning rates of the frames times CURVATURE, log-uniform between.
         generator: Draws everything.
+        validating: From the images that are kept apart for validation.
     """
-    images, labels = training_digits()
+    images, labels = training_digits(validating)
     rows = torch.stack([torch.randperm(len(images), generator=generator)[:N_IMAGES] for _ in range(each)])
     where = {"device": torch.device("cpu"), "dtype": torch.float32}
     models = [started(lambda: small_cnn(10), generator, **where) for _ in range(each)]  # type: ignore[arg-type]

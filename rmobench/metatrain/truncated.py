@@ -18,8 +18,8 @@ from rmobench.optimizers.learned.rule import State, Theta
 class Truncated:
     """Differentiate the window's mean loss, its first state held constant.
 
-    Order 1 holds the inner gradients constant too: cheaper, and biased within the window. Order 2 is exact but where
-    `unroll` shortens what flows back through an iterate, so that a chaotic problem does not drown the others.
+    Order 1 holds the objective's gradients constant too: cheaper, and biased within the window. Order 2 is exact but
+    where `unroll` shortens what flows back through an iterate, so that a chaotic problem does not drown the others.
     """
 
     order: int = 2

@@ -9,6 +9,9 @@ from rmobench.registry.sources import missing_data
 from rmobench.registry.weights import missing_weights
 from rmobench.types import OptimizerSpec, TaskSpec, Value
 
+CONSTRAINTS = ("sphere", "stiefel", "grassmann", "spd", "fixedrank")
+"""Names of manifolds that a task's argument `manifold` can put in place of its own."""
+
 
 def why_not(
     optimizer: OptimizerSpec,
@@ -33,7 +36,8 @@ def why_not(
         return reason
     if missing := [t for t in optimizer.needs if t not in task.offers]:
         return f"the optimizer needs {', '.join(missing)}, which the task does not offer"
-    constraint = args.get("manifold", task.constraint)
+    asked = args.get("manifold", task.constraint)
+    constraint = asked if asked in CONSTRAINTS else task.constraint  # the task itself refuses a name that is none
     if constraint is not None and constraint not in optimizer.handles:
         return f"the task is constrained to {constraint}, which the optimizer does not keep"
     if precision == "tf32" and device != "cuda":

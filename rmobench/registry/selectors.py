@@ -167,7 +167,7 @@ def _merge(what: str, defaults: Mapping[str, Value], params: Mapping[str, Value]
         default = defaults[key]
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if default is not None and value is not None and type(value) is not type(default):
+        if default is not None and type(value) is not type(default):
             raise SelectorError(
                 f"{what}: got {key}={value!r}, expected {type(default).__name__} as in its default {key}={default!r}."
             )

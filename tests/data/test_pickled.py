@@ -111,6 +111,18 @@ def test_damage_is_told(content: bytes) -> None:
         read_pickle(PATH, content)
 
 
+def test_parts_that_are_shared_many_levels_deep_are_walked_once() -> None:
+    """Ten references to ten references ..., twenty deep: 10^20 leaves in a kilobyte."""
+    nested: list[object] = []
+    for _ in range(20):
+        nested = [nested] * 10
+    found = read_pickle(PATH, packed(nested))
+    for _ in range(20):
+        assert len(found) == 10
+        found = found[0]
+    assert found == []
+
+
 def test_state_cannot_be_put_on_the_stand_ins() -> None:
     """BUILD on a class would set its attributes for all later pickles."""
     hostile = b"cnumpy\ndtype\n}(U\x05dtypeK\x01ub."

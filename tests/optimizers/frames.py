@@ -44,7 +44,7 @@ METHODS = {
         Method(name="cayley_adam", hyper={"lr": 0.5}, n_steps=800, free="adam"),
         Method(name="landing", hyper={"lr": 3.0, "momentum": 0.9, "attraction": 0.1}, n_steps=180, free="sgd"),
         Method(name="pogo", hyper={"lr": 4.0, "momentum": 0.9}, n_steps=130, free="sgd"),
-        Method(name="trivialization", n_steps=240, free="adam", rotates=False),
+        Method(name="trivialization", n_steps=500, free="adam", rotates=False),
         Method(name="penalty", hyper={"lr": 0.5, "weight": 0.1}, n_steps=160, free="sgd", momentum=0.9, feasible=False),
         Method(name="svb", hyper={"lr": 3.0, "band": 0.0}, n_steps=550, free="sgd", momentum=0.9),
         Method(name="manifold_muon", hyper={"lr": 0.001}, n_steps=2300, free="adam"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import rmobench.tasks.orthogonal as room
-from rmobench.registry import choose_tasks, tasks
+from rmobench.registry import choose_optimizers, choose_tasks, tasks
 from rmobench.types import Budget, Point, Record, Status, Target, Trial
-from suites.freeze_target import SHARES, reached, rounded_up, rung, winner
+from suites.freeze_target import reached, rounded_up, run, rung, winner
 
 FILES = sorted((Path(room.__file__).parent / "targets").glob("*.json"))
 STOCHASTIC = sorted(s.name for s in tasks().values() if s.family == "orthogonal" and "stochastic" in s.offers)
@@ -50,40 +50,49 @@ def test_rounding_up_to_two_digits(value: float, expected: float) -> None:
     assert rounded_up(value) == expected
 
 
-def record(label: str, values: dict[int, float | None], *, seed: int = 0, status: Status = Status.budget) -> Record:
-    points = [
-        Point(step=k, n_loss=0, n_grad=k, n_hvp=0, time_s=0.0, metrics={"objective": v}) for k, v in values.items()
-    ]
+def record(
+    label: str, end: float | None, *, seed: int = 0, status: Status = Status.budget, residual: float = 0.0
+) -> Record:
     trial = Trial(
         task="t", args={}, task_version=1, optimizer=label, hyper={}, optimizer_version=1, seed=seed,
         budget=Budget(n_calls=16), label=label,
     )  # fmt: skip
     target = Target(metric="objective", rungs=(0.0,), headline=0.0)
-    return Record(id=trial.id, trial=trial, family="f", target=target, status=status, trace=tuple(points))
+    metrics = {"objective": end, "residual": residual}
+    spent = Point(step=16, n_loss=0, n_grad=16, n_hvp=0, time_s=0.0, metrics=metrics)
+    return Record(id=trial.id, trial=trial, family="f", target=target, status=status, spent=spent)
 
 
-TRACE = {0: 8.0, 1: 4.0, 2: 5.0, 4: None, 8: 2.0, 16: 3.0}
+def test_what_is_reached_is_the_value_at_the_end() -> None:
+    assert reached(record("a", 3.0)) == 3.0
 
 
-@pytest.mark.parametrize(("share", "expected"), list(zip(SHARES, (4.0, 4.0, 4.0, 2.0, 2.0), strict=True)))
-def test_what_is_reached_is_the_lowest_value_so_far(share: float, expected: float) -> None:
-    assert reached(record("a", TRACE), share) == expected
+@pytest.mark.parametrize(
+    "how",
+    [{"status": s} for s in (Status.nonfinite, Status.infeasible, Status.timeout)] + [{"residual": 1.0}, {"end": None}],
+)
+def test_a_trial_that_went_wrong_has_reached_nothing(how: dict) -> None:
+    assert reached(record("a", **{"end": 3.0, **how})) == math.inf
 
 
-@pytest.mark.parametrize("status", [Status.nonfinite, Status.infeasible, Status.timeout])
-def test_a_trial_that_went_wrong_has_reached_nothing(status: Status) -> None:
-    assert reached(record("a", TRACE, status=status), 1.0) == math.inf
+def test_a_share_of_the_budget_is_a_trial_of_its_own() -> None:
+    """The last point is judged, whatever the schedule of those before it."""
+    (rsgd,) = choose_optimizers("rsgd")
+    for share in (0.25, 0.5, 1.0):
+        (found,) = run("pca_digits", [rsgd], range(1), share=share, precision="fp64", jobs=1)
+        assert found.spent.n_grad == round(1000 * share)
+        assert found.spent.metrics["objective"] is not None
 
 
 def test_a_rung_is_the_median_over_seeds() -> None:
-    records = [record("a", {0: 9.0, 16: end}, seed=k) for k, end in enumerate((1.0, 0.111, 5.0))]
+    records = [record("a", end, seed=k) for k, end in enumerate((1.0, 0.111, 5.0))]
     assert rung(records, 1.0) == 1.0
-    assert rung([*records, record("a", {0: 9.0, 16: 0.5}, seed=3)], 1.0) == 0.75
+    assert rung([*records, record("a", 0.5, seed=3)], 1.0) == 0.75
 
 
 def test_the_winner_has_the_lowest_median() -> None:
-    lucky = [record("lucky", {16: v}, seed=k) for k, v in enumerate((0.01, 5.0, 5.0))]
-    steady = [record("steady", {16: v}, seed=k) for k, v in enumerate((1.0, 1.0, 9.0))]
+    lucky = [record("lucky", v, seed=k) for k, v in enumerate((0.01, 5.0, 5.0))]
+    steady = [record("steady", v, seed=k) for k, v in enumerate((1.0, 1.0, 9.0))]
     assert winner([*lucky, *steady]) == "steady"
 
 

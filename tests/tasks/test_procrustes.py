@@ -60,6 +60,15 @@ def test_a_square_start_is_connected_with_the_optimum(noise: float, seed: int) -
     assert torch.linalg.det(problem.params["x"]) * torch.linalg.det(A.T @ B) > 0.0
 
 
+def test_a_start_is_turned_where_determinants_underflow() -> None:
+    for seed in range(4):
+        problem = build(procrustes, seed=seed, rows=100, columns=100, cond=1e4)
+        A, B = factors(problem)
+        assert torch.linalg.det(A.T @ B) == 0.0
+        signs = [torch.linalg.slogdet(a).sign for a in (problem.params["x"].detach(), A, B)]
+        assert torch.stack(signs).prod() > 0.0
+
+
 def test_some_starts_had_to_be_turned() -> None:
     signs = {
         bool(torch.linalg.det(torch.linalg.solve(*factors(build(procrustes, seed=seed, rows=8, columns=8)))) > 0)

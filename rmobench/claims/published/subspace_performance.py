@@ -20,50 +20,42 @@ OURS = ("subspace_tuned", "subspace_scalefree_tuned")
 BASELINES = ("rsgd_tuned", "rsgd_m_tuned", "rasa_tuned", "radam_tuned")
 GROUPS = {"pca": "PCA", "stiefel_classification": "Stiefel classification", "orthogonal_cnn": "orthogonal CNN"}
 DECIDING = ("pca", "stiefel_classification")
+CENSORED = 2.0
 
 
 def measure(evidence: Evidence) -> Finding:
-    """Compare run by run: a cell is a task and a seed."""
-    runs = _cells(evidence)
+    """Compare task by task: the seeds of one task share a setting and are no independent cells."""
+    runs = evidence.runs[SUITE].assign(kind=lambda table: table["task"].str.partition("[")[0])
     found = tuple(m for task in GROUPS for ours in OURS for m in _of_group(task, ours, runs[runs["kind"] == task]))
     return Finding(measures=found, n_records=runs["id"].nunique())
 
 
-def _cells(evidence: Evidence) -> pd.DataFrame:
-    """Make every pair of task and seed a task of its own, for costs are compared within it."""
-    runs = evidence.runs[SUITE]
-    kind = runs["task"].str.partition("[")[0]
-    return runs.assign(kind=kind, task=runs["task"] + " seed " + runs["seed"].astype(str))
-
-
 def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
     steps = judged(runs, axis="step")
-    unit, name = f"rate, {len(steps)} cells", f"{GROUPS[task]}, {ours}"
+    missed = CENSORED * runs.groupby("task")["budget_calls"].max().reindex(steps.index).to_numpy(float)
+    unit, name = f"rate, {len(steps)} tasks", f"{GROUPS[task]}, {ours}"
+    mine = _column(steps, "ert", ours)
     yield Measure(name=f"{name}: success", value=rate(_column(steps, "success", ours)), unit=unit)
     for baseline in BASELINES:
         decides = task in DECIDING and ours == OURS[0]
-        mine, theirs = _column(steps, "ert", ours), _column(steps, "ert", baseline)
-        solved = np.isfinite(mine), np.isfinite(theirs)
+        theirs = _column(steps, "ert", baseline)
         yield Measure(
-            name=f"{name}: cells won against {baseline}",
+            name=f"{name}: tasks won against {baseline}",
             value=share_won(mine, theirs),
-            unit=f"share, {(solved[0] | solved[1]).sum()} cells that either solves",
+            unit=f"share, {(np.isfinite(mine) | np.isfinite(theirs)).sum()} tasks that either solves",
             threshold=0.5 if decides else None,
             wants="above" if decides else None,
         )
         yield Measure(
             name=f"{name}: iterations relative to {baseline}",
-            value=ratio(mine, theirs),
-            unit=f"ratio, {(solved[0] & solved[1]).sum()} cells that both solve",
+            value=ratio(*(np.where(np.isinf(erts), missed, erts) for erts in (mine, theirs))),
+            unit=f"ratio, {len(steps)} tasks, one that is never solved counting {CENSORED:g} budgets",
             threshold=1.0 if decides else None,
             wants="below" if decides else None,
         )
         if ours == OURS[0]:
-            yield Measure(
-                name=f"{GROUPS[task]}: success of {baseline}",
-                value=rate(_column(steps, "success", baseline)),
-                unit=unit,
-            )
+            success = rate(_column(steps, "success", baseline))
+            yield Measure(name=f"{GROUPS[task]}: success of {baseline}", value=success, unit=unit)
 
 
 def _column(wide: pd.DataFrame, what: str, optimizer: str) -> np.ndarray:
@@ -74,7 +66,7 @@ def figure(evidence: Evidence) -> Figure:
     """Draw the share of (cell, rung) reached against the iterations, a panel per kind of task."""
     from rmobench.claims.figures import colour, legend, panels
 
-    runs = _cells(evidence)
+    runs = evidence.runs[SUITE].assign(kind=lambda table: table["task"].str.partition("[")[0])
     drawn, found = panels(len(GROUPS), width=3.6, height=3.2)
     for axes, (task, said) in zip(found, GROUPS.items(), strict=True):
         mine = runs[runs["kind"] == task]
@@ -97,8 +89,8 @@ CLAIM = Claim(
     statement="Subspace adaptation needs fewer iterations than hand-designed Riemannian optimizers.",
     measurement="On instances, ranks and data that meta-training never saw, everybody tuned with 16 settings on tuning "
     "seeds for every task, iterations to the headline rung relative to Riemannian gradient descent without and with "
-    "momentum, RASA and Riemannian Adam, run by run: more than half of the runs won and a geometric mean below 1 on "
-    "PCA and on Stiefel classification, against each of them. Interval: bootstrap over runs.",
+    "momentum, RASA and Riemannian Adam, task by task: more than half of the tasks won and a geometric mean below 1 on "
+    "PCA and on Stiefel classification, against each of them. Interval: bootstrap over tasks.",
     not_covered="Accuracy on test data, seconds, and networks at the published scale. Baselines with momentum are "
     "among those compared; the published rule has none.",
     suites=(SUITE,),

@@ -95,7 +95,7 @@ ARCHITECTURE = Architecture(fresh=fresh, rule=rule, settings={"n": 64, "p": 8, "
     handles=("stiefel", "grassmann"),
     weights=True,
     upcasts="float32",
-    search={"lr": Log(1e-3, 100.0), "lr_euclidean": Log(1e-3, 1.0)},
+    search={"lr": Log(1e-3, 100.0)},
 )
 def gmlstm(problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "gmlstm") -> Optimizer:
     """Let two matrix LSTMs choose direction and size of the step, for points of one shape.

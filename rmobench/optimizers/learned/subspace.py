@@ -1,7 +1,8 @@
 """Subspace adaptation: one small LSTM scales the rows and the columns of every Riemannian gradient.
 
 Source: Yu, Wu, Gao, Fan, Jia 2025, CVIU 253, 104306, arXiv 2501.15235. It is RASA (Kasai, Jawanpuria, Mishra 2019,
-ICML) with the power -1/4 of the row and column statistics replaced by a learned map.
+ICML) with the power -1/4 of the row and column statistics replaced by a learned map. Features are computed in the type
+that the rule computes in, float32 or wider; published is float32.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ ARCHITECTURE = Architecture(fresh=fresh, rule=rule, settings={})
     handles=("stiefel", "grassmann"),
     weights=True,
     upcasts="float32",
-    search={"lr": Log(1e-3, 100.0), "lr_euclidean": Log(1e-3, 1.0)},
+    search={"lr": Log(1e-3, 100.0)},
 )
 def subspace(problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "subspace") -> Optimizer:
     """Let one LSTM of 5,242 weights scale the rows and the columns of every Riemannian gradient.

@@ -26,7 +26,7 @@ ARCHITECTURE = Architecture(fresh=subspace.fresh, rule=partial(subspace.rule, sc
     handles=("stiefel", "grassmann"),
     weights=True,
     upcasts="float32",
-    search={"lr": Log(1e-3, 100.0), "lr_euclidean": Log(1e-3, 1.0)},
+    search={"lr": Log(1e-3, 100.0)},
 )
 def subspace_scalefree(
     problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "subspace_scalefree"

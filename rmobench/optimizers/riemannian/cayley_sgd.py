@@ -23,7 +23,7 @@ CONTRACTION = 0.5
     source="Li, Fuxin, Todorovic 2020, ICLR, arXiv 2002.01113, algorithm 1",
     handles=("stiefel",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99)},
 )
 def cayley_sgd(
     problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, n_iterations: int = 5, restore: bool = True

@@ -13,7 +13,7 @@ from rmobench.types import Linear, Log, Optimizer, Problem
     source="Kochurov, Karimov, Kozlukov 2020, arXiv 2005.02819; geoopt.optim.RiemannianSGD",
     handles=("sphere", "stiefel"),
     requires=("geoopt",),
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99)},
 )
 def geoopt_rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimizer:
     """Run geoopt's gradient descent, whose momentum starts from the Euclidean gradient instead of the Riemannian one.

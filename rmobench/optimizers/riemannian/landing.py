@@ -21,7 +21,7 @@ from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
     source="Ablin, Peyre 2022, AISTATS, arXiv 2102.07432; rectangular: Ablin, Vary, Gao, Absil 2023, arXiv 2303.16510",
     handles=("stiefel",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99), "attraction": Log(0.01, 10.0)},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99), "attraction": Log(0.01, 10.0)},
 )
 def landing(
     problem: Problem, *, lr: float = 0.1, momentum: float = 0.0, attraction: float = 1.0, safety: float = 0.5

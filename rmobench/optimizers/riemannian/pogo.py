@@ -23,7 +23,7 @@ NORMAL_STEP = 0.5
     source="Javaloy, Vergari 2026, arXiv 2602.14656",
     handles=("stiefel",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99)},
 )
 def pogo(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimizer:
     """Step to a = x - lr skew(g x^T) x, then to a + a (I - a^T a) / 2.

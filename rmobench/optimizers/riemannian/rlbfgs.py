@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rmobench.errors import ArgumentError
 from rmobench.geometry import Product
 from rmobench.optimizers.riemannian.curve import Step, follow
 from rmobench.optimizers.riemannian.evaluation import Evaluation, Vector, evaluate, plus, product_of, scaled
@@ -47,7 +48,15 @@ def rlbfgs(problem: Problem, *, history_size: int = 10, armijo: float = 1e-4, cu
         history_size: Pairs (s, y) to keep, two vectors each.
         armijo: Share c1 of the predicted decrease that a step must bring, 0 < c1 < c2.
         curvature: Share c2 of the slope that may be left after it, c1 < c2 < 1.
+
+    Raises:
+        ArgumentError: A number out of its range.
     """
+    if history_size < 1 or not 0.0 < armijo < curvature < 1.0:
+        raise ArgumentError(
+            f"rlbfgs: got history_size={history_size}, armijo={armijo}, curvature={curvature}; expected a history of "
+            "at least 1 and 0 < armijo < curvature < 1."
+        )
     manifold = product_of(problem)
     here: Evaluation | None = None
     pairs: list[Pair] = []  # the oldest first

@@ -17,7 +17,7 @@ from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
     version=2,
     handles=("sphere", "stiefel", "grassmann"),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99)},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99)},
 )
 def rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimizer:
     """Step along the Riemannian gradient plus the transported past; without a manifold it is the heavy ball.

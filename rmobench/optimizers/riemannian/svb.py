@@ -20,7 +20,7 @@ from rmobench.types import Choice, Linear, Log, Manifold, Optimizer, Problem
     source="Jia, Tao, Gao, Xu 2017, CVPR, arXiv 1611.06013",
     handles=("stiefel",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "momentum": Linear(0.0, 0.99), "band": Choice((0.0, 0.01, 0.05, 0.5))},
+    search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99), "band": Choice((0.0, 0.01, 0.05, 0.5))},
 )
 def svb(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, band: float = 0.05) -> Optimizer:
     """Take a step of the heavy ball, then bring every singular value into [1 / (1 + band), 1 + band].

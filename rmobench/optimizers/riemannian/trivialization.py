@@ -18,6 +18,7 @@ from rmobench.types import Choice, Log, Manifold, Optimizer, Problem
 @optimizer(
     family="riemannian",
     source="Lezcano-Casado 2019, NeurIPS, arXiv 1909.09501, with Adam inside",
+    version=2,
     handles=("sphere", "stiefel"),
     upcasts="float32",
     search={
@@ -34,14 +35,14 @@ def trivialization(
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-8,
-    n_base: int = 1,
+    n_base: int = 100,
 ) -> Optimizer:
     """Write x = exp_b(tangent part of z) and let Adam move z; every n_base steps x becomes the base b, and z zero.
 
     The gradient is pulled back through the exponential map by automatic differentiation. Adam works entry by entry on
     z [..., n, p], which is free; it keeps its means at a change of base, and the map drops what is not tangent at the
-    new one. With n_base = 1 the map is never left at its origin and nothing need be differentiated; beyond, a step
-    takes exponentials of matrices [4 p, 4 p].
+    new one. A step takes exponentials of matrices [4 p, 4 p]. With n_base = 1 the map is never left at its origin and
+    nothing need be differentiated: that is Riemannian descent with Adam's moments entry by entry.
 
     Args:
         problem: Any; parameters on other manifolds take radam, those on none Adam.

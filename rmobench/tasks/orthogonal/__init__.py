@@ -1,1 +1,1 @@
-"""Orthonormal matrices: principal components of real data."""
+"""Orthonormal matrices: components, classification, and networks with orthogonal kernels."""

@@ -75,17 +75,17 @@ def orthogonal_layers(seed: int, device: torch.device, dtype: torch.dtype, *, ne
     """
     manifold, generator = Stiefel(), stream(seed, "init")
     model = Layers(shapes(network), lambda shape: manifold.random(tuple(shape), generator)).to(device, dtype)
-    with torch.no_grad():
-        heights = model.gaps().double().cpu()
+
+    def values_and_residuals(model: nn.Module) -> tuple[Tensor, list[float]]:
+        found = [_judged(manifold, x, model.get_buffer(f"target_{name}")) for name, x in model.named_parameters()]
+        return torch.tensor([value for value, _ in found], dtype=torch.float64), [residual for _, residual in found]
+
+    heights, _ = values_and_residuals(model)
 
     def judge(model: nn.Module) -> Mapping[str, float]:
-        found = [_judged(manifold, x, model.get_buffer(f"target_{name}")) for name, x in model.named_parameters()]
-        values = torch.tensor([value for value, _ in found], dtype=torch.float64)
-        return {
-            "objective": values.sum().item(),
-            "gap": (values / heights).max().item(),
-            "residual": max(residual for _, residual in found),
-        }
+        values, residuals = values_and_residuals(model)
+        gap = (values / heights).max().item()
+        return {"objective": values.sum().item(), "gap": gap, "residual": max(residuals)}
 
     names = [name for name, _ in model.named_parameters()]
     return Problem(

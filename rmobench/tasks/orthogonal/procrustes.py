@@ -75,7 +75,7 @@ def procrustes(
     planted = manifold.random((rows, columns), instance)
     B = A @ planted + noise * torch.randn(rows, columns, generator=instance, dtype=torch.float64)
     start = manifold.random((rows, columns), stream(seed, "init"))
-    if rows == columns and torch.linalg.det(start) * torch.linalg.det(A.T @ B) < 0:
+    if rows == columns and orientation(start) * orientation(A) * orientation(B) < 0:
         start[:, 0].neg_()
     return frame_problem(
         distance,
@@ -86,3 +86,8 @@ def procrustes(
         device=device,
         dtype=dtype,
     )
+
+
+def orientation(a: Tensor) -> float:
+    """Return the sign of the determinant of a [n, n], whose value may be beyond any number."""
+    return float(torch.linalg.slogdet(a).sign)
