@@ -120,6 +120,8 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
         lines += ["", "[[runs]]", f"tasks = {json.dumps(labels)}", f"optimizers = {json.dumps(once)}", *ending]
         for label in labels:
             fitting = {name: winner.by_task[label] for name, winner in winners.items() if label in winner.by_task}
+            if not fitting:
+                continue
             best = [f"{name}_tuned = {setting}" for name, setting in fitting.items()]
             lines += ["", "[[runs]]", f"tasks = {json.dumps([label])}", f"optimizers = {json.dumps(best)}", *ending]
     return "\n".join(lines) + "\n"

@@ -31,6 +31,9 @@ Update = Callable[..., tuple[Tensor, State]]
 
 RULE = "rule"  # in every group: which rule the state belongs to
 CONSTRAINTS = "constraints"  # in every group: names of its parameters' manifolds, which the state belongs to as well
+OFF_MAX = 0.1
+"""How far off its manifold a parameter may lie at first: bfloat16 can do no better than some hundredths."""
+
 SHARES = ("momentum", "beta1", "beta2", "beta", "safety")  # options below 1; all others are only not negative
 
 
@@ -44,6 +47,8 @@ class Riemannian(torch.optim.Optimizer):
     A group has the rule's options, and may have "manifolds" of its own. The state keeps the type that the rule computes
     in: float64 for float64 parameters, float32 for all others.
     """
+
+    handles: tuple[str, ...] = ("fixedrank", "grassmann", "spd", "sphere", "stiefel")  # manifolds that the rule takes
 
     def __init__(
         self,
@@ -72,7 +77,7 @@ class Riemannian(torch.optim.Optimizer):
         try:
             self._check_options(group)
             self._check_names(manifolds, [group])
-            places = _places(group, self._manifolds | manifolds)
+            places = _places(type(self).__name__, group, self._manifolds | manifolds, self.handles)
         except InputError:
             self.param_groups.pop()
             raise
@@ -146,12 +151,22 @@ def _working_types(group: Group) -> dict[Tensor, torch.dtype]:
     return {p: torch.promote_types(p.dtype, torch.float32) for p in group["params"]}
 
 
-def _places(group: Group, manifolds: Mapping[str, Manifold]) -> list[Manifold]:
-    """Return the manifolds of a group's parameters, which must have the shape of a point."""
-    n = len(group["params"])
-    places = [manifolds.get(name, EUCLIDEAN) for name in group.get("param_names", [""] * n)]
-    for p, manifold in zip(group["params"], places, strict=True):
-        manifold.residual(p.detach())  # for its check of the shape
+def _places(name: str, group: Group, manifolds: Mapping[str, Manifold], handles: tuple[str, ...]) -> list[Manifold]:
+    """Return the manifolds of a group's parameters, each of which must be a point of its own."""
+    names = group.get("param_names", [""] * len(group["params"]))
+    places = [manifolds.get(key, EUCLIDEAN) for key in names]
+    for p, key, manifold in zip(group["params"], names, places, strict=True):
+        if manifold == EUCLIDEAN:
+            continue
+        if manifold.name not in handles:
+            raise ArgumentError(f"{name}: got {manifold.name} for {key}, expected one of {', '.join(handles)}.")
+        off = manifold.residual(p.detach()).max().item()
+        if not off <= OFF_MAX:
+            shaped = " A kernel [out, in, k, k] is kept flat, [in k k, out]." if p.ndim > 3 else ""
+            raise ArgumentError(
+                f"{name}: {key} lies {off:.2g} off its manifold ({manifold.name}), expected at most {OFF_MAX:g}. "
+                f"Put it there first: p.data = manifold.project(p.data).{shaped}"
+            )
     return places
 
 
@@ -214,6 +229,8 @@ class RASA(Riemannian):
     Source: Kasai, Jawanpuria, Mishra 2019, ICML, arXiv 1902.01144.
     """
 
+    handles = ("grassmann", "stiefel")
+
     def __init__(
         self,
         params: ParamsT,
@@ -268,6 +285,8 @@ class SubspaceRMO(Riemannian):
 
     Source: Yu, Wu, Gao, Fan, Jia 2025, CVIU 253, 104306, arXiv 2501.15235.
     """
+
+    handles = ("grassmann", "stiefel")
 
     def __init__(
         self,

@@ -93,3 +93,10 @@ def test_two_labels_of_one_trial_are_run_once_and_both_named():
     plan = expand([Sweep(tasks=("sphere[dim=2]",), optimizers=("a = bfgs", "b = bfgs"), seeds=1)])
     assert len(plan.trials) == 1
     assert set(plan.labels) == {(label, plan.trials[0].trial.id) for label in ("a", "b")}
+
+
+def test_a_task_that_an_optimizer_does_not_fit_is_left_out_of_its_winners():
+    winners = {"a": SimpleNamespace(by_task={"sphere[dim=2]": "adam[lr=0.1]"}, overall="adam[lr=0.1]")}
+    text = tuned_suite(RUNS, winners, n_points=4, n_seeds=2)
+    suite = msgspec.toml.decode(text, type=SuiteFile)
+    assert [run.tasks for run in suite.runs if any("a_tuned =" in o for o in run.optimizers)] == [("sphere[dim=2]",)]

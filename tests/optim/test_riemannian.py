@@ -410,3 +410,18 @@ def test_state_follows_the_parameters_to_their_device(form: str) -> None:
     other.load_state_dict(through_file(optimizer.state_dict()))
     assert all(t.is_cuda for t in tensors(other))
     assert walk(other, q, 2).isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (3, 4, 5, 5)])
+def test_a_parameter_that_is_off_its_manifold_is_refused(shape: tuple[int, ...]) -> None:
+    said = r"RiemannianAdam: w lies .* off its manifold \(stiefel\), expected at most 0\.1"
+    hint = r".*A kernel \[out, in, k, k\] is kept flat" if len(shape) > 3 else ""
+    with pytest.raises(ArgumentError, match=said + hint):
+        RiemannianAdam([("w", nn.Parameter(normal(*shape)))], manifolds={"w": Stiefel()})
+
+
+@pytest.mark.parametrize("kind", [RASA, SubspaceRMO])
+def test_rules_for_matrices_refuse_vectors_on_the_sphere(kind: type[Riemannian]) -> None:
+    x = nn.Parameter(Sphere().project(normal(5)))
+    with pytest.raises(ArgumentError, match=rf"{kind.__name__}: got sphere for w, expected one of grassmann, stiefel"):
+        kind([("w", x)], manifolds={"w": Sphere()})

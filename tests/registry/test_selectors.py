@@ -126,3 +126,10 @@ def test_a_label_renames_one_optimizer():
         choose_optimizers("a = b = adam")
     with pytest.raises(SelectorError, match="a label names one optimizer"):
         choose_optimizers("mine = @classical")
+
+
+def test_none_is_no_value_where_the_default_is_one():
+    with pytest.raises(SelectorError, match="got lr=None, expected float"):
+        choose_optimizers("rsgd[lr=None]")
+    with pytest.raises(SelectorError, match="got rank=None, expected int"):
+        choose_tasks("pca[rank=None]")
