@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import learned_update
 from rmobench.optimizers.learned.weights import load_weights
 from rmobench.optimizers.riemannian.landing import landing_update
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, advance
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.optimizers.riemannian.rasa import rasa_update
@@ -33,8 +33,6 @@ RULE = "rule"  # in every group: which rule the state belongs to
 CONSTRAINTS = "constraints"  # in every group: names of its parameters' manifolds, which the state belongs to as well
 OFF_MAX = 0.1
 """How far off its manifold a parameter may lie at first: bfloat16 can do no better than some hundredths."""
-
-SHARES = ("momentum", "beta1", "beta2", "beta", "safety")  # options below 1; all others are only not negative
 
 
 class Riemannian(torch.optim.Optimizer):
@@ -128,11 +126,7 @@ class Riemannian(torch.optim.Optimizer):
         return {name: group[name] for name in self._names}
 
     def _check_options(self, group: Group) -> None:
-        for name, value in self._options(group).items():
-            end = 1.0 if name in SHARES else math.inf
-            if not isinstance(value, int | float) or not 0.0 <= value < end:
-                expected = "a number in [0, 1)" if name in SHARES else "a finite number >= 0"
-                raise ArgumentError(f"{type(self).__name__}: got {name}={value!r}, expected {expected}.")
+        check_options(type(self).__name__, **self._options(group))
 
     def _check_names(self, manifolds: Mapping[str, Manifold], groups: Iterable[Group]) -> None:
         known = [name for group in groups for name in group.get("param_names", ())]

@@ -10,6 +10,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.optimizers.riemannian.cayley_sgd import cayley_step
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -46,7 +47,11 @@ def cayley_adam(
         epsilon: Added under the root, in units of the squared gradient; to the root where there is no manifold.
         n_iterations: Number of fixed-point iterations; 2 in the paper, 5 in its authors' code.
         restore: End with a Newton-Schulz step; False is the paper's algorithm, drift and all.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("cayley_adam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, n_iterations=n_iterations)
     rule = partial(
         cayley_adam_update,
         lr=lr,

@@ -9,6 +9,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames, polished
 from rmobench.geometry.matrices import identity
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -42,7 +43,11 @@ def cayley_sgd(
         momentum: Weight of the past, in [0, 1).
         n_iterations: Number s of fixed-point iterations.
         restore: End with a Newton-Schulz step; False is the paper's algorithm, drift and all.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("cayley_sgd", lr=lr, momentum=momentum, n_iterations=n_iterations)
     rule = partial(cayley_sgd_update, lr=lr, momentum=momentum, n_iterations=n_iterations, restore=restore)
     return pointwise(problem, rule)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import identity
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -38,7 +39,11 @@ def landing(
         momentum: Weight of the past, in [0, 1).
         attraction: Weight of the pull towards the manifold, at least 0.
         safety: Largest Frobenius norm of the error, below 1. A start beyond it gets no farther, one beyond 1 stays.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("landing", lr=lr, momentum=momentum, attraction=attraction, safety=safety)
     rule = partial(landing_update, lr=lr, momentum=momentum, attraction=attraction, safety=safety)
     return pointwise(problem, rule)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel, newton_schulz
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import eigh, symmetric
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -47,7 +48,13 @@ def manifold_muon(
         companion_lr: Adam's step length.
         tolerance: The dual ascent ends where the root mean square of the eigenvalues of sym(x^T A) is below this.
         n_dual: Most iterations of the dual ascent.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options(
+        "manifold_muon", lr=lr, momentum=momentum, companion_lr=companion_lr, tolerance=tolerance, n_dual=n_dual
+    )
     rule = partial(
         manifold_muon_update,
         lr=lr,

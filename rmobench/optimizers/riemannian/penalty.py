@@ -9,6 +9,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import identity
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -34,7 +35,11 @@ def penalty(problem: Problem, *, lr: float = 0.01, momentum: float = 0.9, weight
         lr: Step length, in units of the parameters per unit of the gradient.
         momentum: Weight of the past, in [0, 1).
         weight: Of the penalty, in units of the loss.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("penalty", lr=lr, momentum=momentum, weight=weight)
     return pointwise(problem, partial(penalty_update, lr=lr, momentum=momentum, weight=weight))
 
 

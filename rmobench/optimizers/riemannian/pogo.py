@@ -9,6 +9,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.optimizers.riemannian.landing import lifted, relative_gradient
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -38,7 +39,11 @@ def pogo(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimiz
         lr: Step length, in units of the relative gradient, which on the manifold is half of the gradient in the
             canonical metric.
         momentum: Weight of the past, transported as in landing, in [0, 1).
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("pogo", lr=lr, momentum=momentum)
     return pointwise(problem, partial(pogo_update, lr=lr, momentum=momentum))
 
 

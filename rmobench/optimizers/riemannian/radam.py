@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
@@ -35,7 +36,11 @@ def radam(
         beta1: Decay of the mean of the gradient, in [0, 1).
         beta2: Decay of the mean of its square, in [0, 1).
         epsilon: Added to the root, in units of the gradient.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("radam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
     return pointwise(problem, partial(radam_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
@@ -33,7 +34,11 @@ def rasa(problem: Problem, *, lr: float = 0.01, beta: float = 0.99, epsilon: flo
         lr: Step length, in units of the entries.
         beta: Decay of the means of squares, in [0, 1).
         epsilon: Least mean square, in units of the squared gradient.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("rasa", lr=lr, beta=beta, epsilon=epsilon)
     return pointwise(problem, partial(rasa_update, lr=lr, beta=beta, epsilon=epsilon))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rmobench.errors import ArgumentError
 from rmobench.geometry import Product
 from rmobench.optimizers.riemannian.curve import Step, follow
 from rmobench.optimizers.riemannian.evaluation import Evaluation, Vector, evaluate, plus, product_of, scaled
@@ -45,7 +46,12 @@ def rcg(problem: Problem, *, armijo: float = 1e-4, curvature: float = 0.4) -> Op
         problem: A deterministic one; all parameters are one point of a product, those without a manifold Euclidean.
         armijo: Share c1 of the predicted decrease that a step must bring, 0 < c1 < c2.
         curvature: Share c2 of the slope that may be left after it, c1 < c2 < 1.
+
+    Raises:
+        ArgumentError: A share out of its range.
     """
+    if not 0.0 < armijo < curvature < 1.0:
+        raise ArgumentError(f"rcg: got armijo={armijo} and curvature={curvature}, expected 0 < armijo < curvature < 1.")
     manifold = product_of(problem)
     at: Iterate | None = None
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
@@ -26,7 +27,11 @@ def rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimiz
         problem: Any; parameters without a manifold are Euclidean.
         lr: Step length, in units of the tangent vector per unit of gradient.
         momentum: Weight of the past, in [0, 1).
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("rsgd", lr=lr, momentum=momentum)
     return pointwise(problem, partial(rsgd_update, lr=lr, momentum=momentum))
 
 

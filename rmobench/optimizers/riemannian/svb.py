@@ -9,6 +9,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import svd
+from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -33,7 +34,11 @@ def svb(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, band: float
         lr: Step length, in units of the parameters per unit of the gradient.
         momentum: Weight of the past, in [0, 1).
         band: How far the singular values may be from 1.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("svb", lr=lr, momentum=momentum, band=band)
     return pointwise(problem, partial(svb_update, lr=lr, momentum=momentum, band=band))
 
 
