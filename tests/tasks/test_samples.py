@@ -59,6 +59,14 @@ def test_instances_repeat_and_differ() -> None:
 
 def test_images_are_flattened() -> None:
     chosen = samples("t", "mnist5k", split="held_out", instance=0)
-    assert chosen.rows.shape == (2500, 784)
+    assert chosen.rows.shape == (2000, 784)
     assert chosen.rows.dtype == torch.float64
-    assert chosen.labels.bincount().tolist() == [250] * 10
+    assert chosen.labels.bincount().tolist() == [200] * 10
+
+
+def test_no_row_is_trained_on_in_one_task_and_held_out_or_tested_in_another() -> None:
+    """Rows of 5,000 of which the last 1,000 are the test part, as numbered by both kinds of task."""
+    n, n_test = 5000, 1000
+    rows = {split: set(range(n)[part("t", n - n_test, split=split)]) for split in ("train", "held_out")}
+    assert (min(rows["train"]), max(rows["train"])) == (0, 1999)
+    assert (min(rows["held_out"]), max(rows["held_out"])) == (2000, 3999)

@@ -44,8 +44,9 @@ def samples(task: str, data: str, *, split: str, instance: int) -> Samples:
     if instance < 0:
         raise ArgumentError(f"{task}: got instance={instance}, expected a number of at least 0.")
     loaded = load(data)
-    rows = torch.tensor(loaded.inputs[part(task, len(loaded.labels), split=split)], dtype=torch.float64).flatten(1)
-    labels = torch.tensor(loaded.labels[part(task, len(loaded.labels), split=split)])
+    inside = part(task, len(loaded.labels) - loaded.n_test, split=split)
+    rows = torch.tensor(loaded.inputs[inside], dtype=torch.float64).flatten(1)
+    labels = torch.tensor(loaded.labels[inside])
     if instance:
         chosen = _drawn(labels, instance)
         rows, labels = rows[chosen], labels[chosen]
@@ -54,7 +55,9 @@ def samples(task: str, data: str, *, split: str, instance: int) -> Samples:
 
 
 def part(task: str, n: int, *, split: str) -> slice:
-    """Return which of n rows belong to a split: the first half, to a full hundred, is for training.
+    """Return the rows of a split: of n that are no test part the first half, to a full hundred, is for training.
+
+    The split "all" has the test part too where the caller has one.
 
     Raises:
         ArgumentError: No such split.
@@ -62,7 +65,7 @@ def part(task: str, n: int, *, split: str) -> slice:
     if split not in SPLITS:
         raise ArgumentError(f"{task}: got split={split!r}, expected one of {', '.join(SPLITS)}.")
     half = 100 * -(-n // 200)
-    return {"all": slice(None), "train": slice(None, half), "held_out": slice(half, None)}[split]
+    return {"all": slice(None), "train": slice(None, half), "held_out": slice(half, n)}[split]
 
 
 def _drawn(labels: Tensor, instance: int) -> Tensor:
