@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from rmobench.errors import ArgumentError, InputError
-from rmobench.optim.loading import Group, check_gradients, load_exactly
+from rmobench.optim.loading import Group, check_gradients, evaluated, load_exactly
 from rmobench.optimizers.learned import adafactor_mlp, mlp_lopt, optimus
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.rule import Architecture, working_type
@@ -66,10 +66,7 @@ class Learned(torch.optim.Optimizer):
         Raises:
             ArgumentError: A gradient cannot be taken; nothing was moved.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for group in self.param_groups:
             self._check_gradients(group)
         for group in self.param_groups:

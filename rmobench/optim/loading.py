@@ -1,4 +1,4 @@
-"""What every class here does with gradients and saved state."""
+"""What every class here does with closures, gradients and saved state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from torch.optim.optimizer import StateDict
 from rmobench.errors import ArgumentError
 
 Group = dict[str, Any]
+
+
+def evaluated(closure: Callable[[], float] | None) -> float | None:
+    """Return the loss of a closure, which fills the gradients; None where there is none."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def check_gradients(optimizer: torch.optim.Optimizer, group: Group) -> None:

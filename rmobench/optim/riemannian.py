@@ -13,7 +13,7 @@ from torch.optim.optimizer import ParamsT, StateDict
 
 from rmobench.errors import ArgumentError, InputError
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optim.loading import Group, check_gradients, load_exactly
+from rmobench.optim.loading import Group, check_gradients, evaluated, load_exactly
 from rmobench.optimizers.learned import subspace
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import learned_update
@@ -101,10 +101,7 @@ class Riemannian(torch.optim.Optimizer):
         Raises:
             ArgumentError: A gradient cannot be taken; nothing was moved.
         """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for group in self.param_groups:
             check_gradients(self, group)
         for group, places in zip(self.param_groups, self._places, strict=True):
