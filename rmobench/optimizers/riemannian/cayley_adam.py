@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.optimizers.riemannian.cayley_sgd import cayley_step
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -51,8 +49,8 @@ def cayley_adam(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("cayley_adam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, n_iterations=n_iterations)
-    rule = partial(
+    rule = checked(
+        "cayley_adam",
         cayley_adam_update,
         lr=lr,
         beta1=beta1,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames, polished
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -47,8 +45,9 @@ def cayley_sgd(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("cayley_sgd", lr=lr, momentum=momentum, n_iterations=n_iterations)
-    rule = partial(cayley_sgd_update, lr=lr, momentum=momentum, n_iterations=n_iterations, restore=restore)
+    rule = checked(
+        "cayley_sgd", cayley_sgd_update, lr=lr, momentum=momentum, n_iterations=n_iterations, restore=restore
+    )
     return pointwise(problem, rule)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -43,8 +41,7 @@ def landing(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("landing", lr=lr, momentum=momentum, attraction=attraction, safety=safety)
-    rule = partial(landing_update, lr=lr, momentum=momentum, attraction=attraction, safety=safety)
+    rule = checked("landing", landing_update, lr=lr, momentum=momentum, attraction=attraction, safety=safety)
     return pointwise(problem, rule)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from rmobench.geometry import Stiefel, newton_schulz
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import eigh, symmetric
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -52,10 +50,8 @@ def manifold_muon(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options(
-        "manifold_muon", lr=lr, momentum=momentum, companion_lr=companion_lr, tolerance=tolerance, n_dual=n_dual
-    )
-    rule = partial(
+    rule = checked(
+        "manifold_muon",
         manifold_muon_update,
         lr=lr,
         momentum=momentum,

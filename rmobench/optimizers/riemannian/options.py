@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from rmobench.errors import ArgumentError
 
@@ -22,3 +25,12 @@ def check_options(owner: str, **options: object) -> None:
         if not isinstance(value, int | float) or not 0.0 <= value < end:
             expected = "a number in [0, 1)" if name in SHARES else "a finite number >= 0"
             raise ArgumentError(f"{owner}: got {name}={value!r}, expected {expected}.")
+
+
+Result = TypeVar("Result")
+
+
+def checked(owner: str, update: Callable[..., Result], **options: object) -> Callable[..., Result]:
+    """Bind options to an update after `check_options`."""
+    check_options(owner, **options)
+    return partial(update, **options)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -39,8 +37,7 @@ def penalty(problem: Problem, *, lr: float = 0.01, momentum: float = 0.9, weight
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("penalty", lr=lr, momentum=momentum, weight=weight)
-    return pointwise(problem, partial(penalty_update, lr=lr, momentum=momentum, weight=weight))
+    return pointwise(problem, checked("penalty", penalty_update, lr=lr, momentum=momentum, weight=weight))
 
 
 def penalty_update(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.optimizers.riemannian.landing import lifted, relative_gradient
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -43,8 +41,7 @@ def pogo(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimiz
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("pogo", lr=lr, momentum=momentum)
-    return pointwise(problem, partial(pogo_update, lr=lr, momentum=momentum))
+    return pointwise(problem, checked("pogo", pogo_update, lr=lr, momentum=momentum))
 
 
 def pogo_update(

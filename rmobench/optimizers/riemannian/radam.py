@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
@@ -40,8 +38,7 @@ def radam(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("radam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
-    return pointwise(problem, partial(radam_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon))
+    return pointwise(problem, checked("radam", radam_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon))
 
 
 def radam_update(

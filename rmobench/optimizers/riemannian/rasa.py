@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
@@ -38,8 +36,7 @@ def rasa(problem: Problem, *, lr: float = 0.01, beta: float = 0.99, epsilon: flo
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("rasa", lr=lr, beta=beta, epsilon=epsilon)
-    return pointwise(problem, partial(rasa_update, lr=lr, beta=beta, epsilon=epsilon))
+    return pointwise(problem, checked("rasa", rasa_update, lr=lr, beta=beta, epsilon=epsilon))
 
 
 def rasa_update(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
@@ -31,8 +29,7 @@ def rsgd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimiz
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("rsgd", lr=lr, momentum=momentum)
-    return pointwise(problem, partial(rsgd_update, lr=lr, momentum=momentum))
+    return pointwise(problem, checked("rsgd", rsgd_update, lr=lr, momentum=momentum))
 
 
 def rsgd_update(

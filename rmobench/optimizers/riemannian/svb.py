@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import svd
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -38,8 +36,7 @@ def svb(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, band: float
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("svb", lr=lr, momentum=momentum, band=band)
-    return pointwise(problem, partial(svb_update, lr=lr, momentum=momentum, band=band))
+    return pointwise(problem, checked("svb", svb_update, lr=lr, momentum=momentum, band=band))
 
 
 def svb_update(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rmobench.errors import ArgumentError
 from rmobench.geometry import EUCLIDEAN, Geodesic, Sphere, Stiefel
-from rmobench.optimizers.riemannian.options import check_options
+from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -56,10 +56,11 @@ def trivialization(
     Raises:
         ArgumentError: n_base is less than 1.
     """
-    check_options("trivialization", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, n_base=n_base)
     if n_base < 1:
         raise ArgumentError(f"trivialization: got n_base={n_base}, expected 1 or more.")
-    rule = partial(trivialization_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, n_base=n_base)
+    rule = checked(
+        "trivialization", trivialization_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, n_base=n_base
+    )
     return pointwise(problem, rule)
 
 
