@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from rmobench.errors import ArgumentError
-from rmobench.geometry.matrices import identity, svd
+from rmobench.geometry.matrices import identity, minus_product, svd
 from rmobench.geometry.storage import check_same_shape, wide
 
 
@@ -26,7 +26,8 @@ def qr_factor(a: Tensor) -> Tensor:
 def cholesky_qr_factor(a: Tensor) -> Tensor:
     """Return the factor of `qr_factor` by products and small triangular systems, several times faster.
 
-    a^T a = L L^T, Q = a L^-T, and once more where Q is not orthonormal to rounding. A matrix that is too badly
+    a^T a = L L^T, Q = a L^-T, and once more where Q is not orthonormal to rounding. Where a is nearly a frame, as after
+    a short step, L is known without a factorisation. A matrix that is too badly
     conditioned for that, or not finite, takes `qr_factor`. Goes under torch.func.vmap and has derivatives.
     Source: Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015, ETNA 44 (CholeskyQR2).
     """
@@ -43,20 +44,24 @@ class _CholeskyQR(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor) -> Tensor:
-        p = a.shape[-1]
+        eps, p = torch.finfo(a.dtype).eps, a.shape[-1]
         gram = a.mT @ a
+        excess = gram - identity(gram)
+        worst = _largest_norm(excess)
+        if worst**2 <= eps:  # then L^T = I + the upper half of the excess, L^-T = I - that half, to rounding
+            return minus_product(a, a, 0.5 * (excess.triu() + excess.triu(1)))
         Q = _over_cholesky(a, gram)
-        if a.numel() and torch.linalg.matrix_norm(gram - identity(gram)).max().item() < NEAR:
+        if worst < NEAR:
             return Q
         gram = Q.mT @ Q
         # also tells a failed factorisation, which leaves no frame: no need to look at its status
-        error = torch.linalg.matrix_norm(gram - identity(gram))
-        worst = error.max().item() if error.numel() else 0.0
-        if worst <= (p + 2) * torch.finfo(a.dtype).eps:  # about what Householder reflections leave
+        excess = gram - identity(gram)
+        worst = _largest_norm(excess)
+        if worst <= (p + 2) * eps:  # about what Householder reflections leave
             return Q
         Q = _over_cholesky(Q, gram)
-        if not worst < 0.5:  # the second pass needs singular values near 1; NaN is not less
-            bad = ~(error < 0.5)
+        if not worst < NEAR:  # the second pass needs singular values near 1; NaN is not less
+            bad = ~(torch.linalg.matrix_norm(excess) < NEAR)
             Q[bad] = qr_factor(a[bad])
         return Q
 
@@ -81,6 +86,11 @@ class _CholeskyQR(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int], a: Tensor) -> tuple[Tensor, int]:
         return cholesky_qr_factor(a.movedim(in_dims[0], 0)), 0
+
+
+def _largest_norm(excess: Tensor) -> float:
+    """Return the largest Frobenius norm in a batch [..., p, p], 0 in an empty one; NaN goes through."""
+    return torch.linalg.matrix_norm(excess).max().item() if excess.numel() else 0.0
 
 
 def _over_cholesky(a: Tensor, gram: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from rmobench.errors import ArgumentError
 from rmobench.geometry.exponential import expm
 from rmobench.geometry.frames import check_frames, haar, orthonormality, polar_factor
-from rmobench.geometry.matrices import identity, symmetric
+from rmobench.geometry.matrices import identity, minus_product, symmetric
 from rmobench.geometry.retractions import Retraction, cholesky_qr, skew_factors
 from rmobench.geometry.storage import wide
 
@@ -126,11 +126,11 @@ class Stiefel:
         return exp(wide(x), wide(v)).to(x.dtype)
 
     def _gradient(self, x: Tensor, g: Tensor) -> Tensor:
-        return g - x @ (g.mT @ x) if self._canonical else _tangent(x, g)
+        return minus_product(g, x, g.mT @ x) if self._canonical else _tangent(x, g)
 
 
 def _tangent(x: Tensor, u: Tensor) -> Tensor:
-    return u - x @ symmetric(x.mT @ u)
+    return minus_product(u, x, symmetric(x.mT @ u))
 
 
 def _exp_embedded(x: Tensor, v: Tensor) -> Tensor:

@@ -131,7 +131,8 @@ def test_factors_do_not_depend_on_the_scale(factor: Callable[[Tensor], Tensor], 
 
 
 @pytest.mark.parametrize(
-    ("condition", "passes", "householder"), [(1.0, 1, False), (1e5, 2, False), (1e9, 2, True), (1e18, 2, True)]
+    ("condition", "passes", "householder"),
+    [(1.0, 0, False), (1.1, 1, False), (1e5, 2, False), (1e9, 2, True), (1e18, 2, True)],
 )
 def test_cholesky_qr_takes_what_the_condition_needs(condition: float, passes: int, householder: bool) -> None:
     a = tall(condition)
@@ -139,6 +140,21 @@ def test_cholesky_qr_takes_what_the_condition_needs(condition: float, passes: in
         cholesky_qr_factor(a)
     assert watch.operations.count("linalg_cholesky_ex") == passes
     assert ("linalg_qr" in watch.operations) == householder
+
+
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_short_steps_need_no_factorisation(share: float, dtype: torch.dtype) -> None:
+    """Up to |a^T a - I|_F^2 = eps the series of L^-T is exact to rounding after its first term."""
+    x = tall(1.0, dtype=torch.float64)
+    v = Stiefel().tangent(x, torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
+    length = (share * EPS[dtype] ** 0.5 / torch.linalg.matrix_norm(v.mT @ v)).sqrt()
+    a = (x + length * v).to(dtype)
+    with Watch() as watch:
+        Q = cholesky_qr_factor(a)
+    assert "linalg_cholesky_ex" not in watch.operations
+    assert Stiefel().residual(Q) < 8 * EPS[dtype]
+    torch.testing.assert_close(Q, qr_factor(a), rtol=0, atol=8 * EPS[dtype])
 
 
 def test_only_the_bad_matrices_take_householder() -> None:
