@@ -24,11 +24,13 @@ def export(recipe: Recipe, training: Training, path: Path, *, commit: str | None
         commit: Of the checkout that trained, None outside one.
 
     Raises:
-        RecipeError: Nothing was learned: no validation of the last settings was finite and better than a start.
+        RecipeError: Nothing was learned: no validation was finite and better than that of the fresh weights.
     """
-    if not training.best_validation < 0.0:
+    if training.best_outer == 0 or not training.best_validation < 0.0:
+        values = [value for _, _, value in training.curve]
         raise RecipeError(
-            f"{recipe.name}: validation {training.best_validation:.3g} after {training.outer} outer steps, "
+            f"{recipe.name}: validations from {values[0]:.3g} to at best {min(values):.3g} after {training.outer} "
+            f"outer steps, "
             f"{training.n_bad} inner steps and {training.n_skipped} outer gradients not finite: nothing was learned. "
             "No weights are written; lower lr or the scales."
         )

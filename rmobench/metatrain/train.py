@@ -74,6 +74,8 @@ def train(
     saved_at = began = time.monotonic()
     before = training.wall_s
     plan = recipe.file.validating
+    if not training.curve:  # what training has to beat
+        _validate(training, validate(training.average, instances[0], plan.horizon))
     while training.outer < recipe.n_outer and not _out_of_patience(recipe, training):
         stage, step = recipe.stage_at(training.outer)
         loss = _outer_step(recipe, training, stage, step)

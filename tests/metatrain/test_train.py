@@ -16,6 +16,7 @@ import torch
 
 from rmobench.errors import RecipeError, UnknownNameError
 from rmobench.metatrain import workers as episodes
+from rmobench.metatrain.export import export
 from rmobench.metatrain.recipe import Recipe, read_recipe
 from rmobench.metatrain.train import Progress, Training, fresh, train
 from rmobench.metatrain.validate import validate
@@ -93,7 +94,7 @@ def test_the_meta_loss_falls(tmp_path: Path, estimator: str) -> None:
     assert training.best_validation < before - 0.1
     assert validate(training.best, recipe.validation_set(0), 20) == training.best_validation
     assert (training.n_bad, training.n_skipped) == (0, 0)
-    assert [outer for outer, _, _ in training.curve] == list(range(10, recipe.n_outer + 1, 10))
+    assert [outer for outer, _, _ in training.curve] == list(range(0, recipe.n_outer + 1, 10))
     assert all(math.isfinite(p.loss) for p in seen)
 
 
@@ -181,7 +182,7 @@ def test_inner_steps_that_are_not_finite_are_counted_and_survived(
 
 @each
 def test_patience_ends_the_last_stage_early(tmp_path: Path, estimator: str) -> None:
-    """A learning rate that changes nothing: the first validation is the best one."""
+    """A learning rate that changes nothing: nothing is better than the start, and no weights are written."""
     still = [
         ("lr = ", "lr_end = 1e-300\nlr = 1e-300 # "),
         ("workers = 2", "workers = 2\nlr_end = 1e-300\nlr = 1e-300"),
@@ -189,8 +190,11 @@ def test_patience_ends_the_last_stage_early(tmp_path: Path, estimator: str) -> N
     ]
     recipe = read_recipe(edited(tmp_path, *still, estimator=estimator))
     seen, training = run(recipe, tmp_path / "checkpoint")
-    assert (seen[-1].outer, training.best_outer, training.since_best) == (recipe.file.stages[0].n_outer + 6, 2, 3)
+    assert (seen[-1].outer, training.best_outer, training.since_best) == (recipe.file.stages[0].n_outer + 6, 0, 3)
     assert list(train(recipe, tmp_path / "checkpoint")) == []
+    with pytest.raises(RecipeError, match="nothing was learned"):
+        export(recipe, training, tmp_path / "weights.safetensors", commit=None)
+    assert not (tmp_path / "weights.safetensors").exists()
 
 
 # --- workers -----------------------------------------------------------------------------------------------
