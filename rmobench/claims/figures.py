@@ -23,6 +23,12 @@ COLOURS = {
     "adam_tuned_once": "tab:brown",
     "bfgs": "tab:green",
     "lbfgs": "tab:purple",
+    "subspace": "tab:blue",
+    "subspace_scalefree": "tab:cyan",
+    "rsgd": "tab:olive",
+    "rsgd_m": "tab:orange",
+    "rasa": "tab:green",
+    "radam": "tab:red",
 }
 """One colour per optimizer in every figure; others are grey."""
 
@@ -52,7 +58,7 @@ def legend(figure: Figure) -> None:
 
 def colour(optimizer: str) -> str:
     """Return an optimizer's colour."""
-    return COLOURS.get(optimizer, "tab:gray")
+    return COLOURS.get(optimizer) or COLOURS.get(optimizer.removesuffix("_tuned"), "tab:gray")
 
 
 def write_png(figure: Figure, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmobench.claims import Evidence, Finding, Measure, Verdict, choose_claims, draw, examine
+from tests.claims.cases import curve
 from tests.statistics.records import solved, table, trial
 
 (MEMORY,) = choose_claims("subspace_memory")
@@ -116,7 +117,9 @@ def test_one_that_never_arrives_itself_does_not_win():
     assert performance(subspace_tuned=None).verdict is Verdict.does_not_hold
 
 
-def test_the_figure_has_a_panel_per_kind_of_task():
-    drawn = draw(PERFORMANCE, Evidence(runs={"subspace_heldout_tuned": performance_runs({})}))
-    assert [axes.get_title() for axes in drawn.axes] == ["PCA", "Stiefel classification", "orthogonal CNN"]
-    assert all(len(axes.lines) == 6 for axes in drawn.axes)
+def test_the_figure_has_a_panel_per_kind_of_task_and_one_for_the_recipes():
+    curves = (curve("subspace", 1, -3.0, -3.1), curve("subspace_scalefree", 1, -3.2), curve("optimus", 1, -5.0))
+    drawn = draw(PERFORMANCE, Evidence(runs={"subspace_heldout_tuned": performance_runs({})}, curves=curves))
+    titles = ["PCA", "Stiefel classification", "orthogonal CNN", "meta-training"]
+    assert [axes.get_title() for axes in drawn.axes] == titles
+    assert [len(axes.lines) for axes in drawn.axes] == [6, 6, 6, 2]

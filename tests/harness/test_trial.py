@@ -31,6 +31,13 @@ def test_a_record_carries_everything_that_was_measured():
     assert record.started_at > 1.7e9
 
 
+def test_what_an_optimizer_says_of_itself_arrives_in_the_record():
+    record = trial("pca_digits", "subspace", n_calls=5)
+    assert record.diagnostics.keys() == {"saturated"}
+    assert 0.0 <= record.diagnostics["saturated"] <= 1.0
+    assert trial(n_calls=5).diagnostics == {}
+
+
 def test_the_solved_trial_stops_at_the_last_rung():
     record = trial("quadratic", "bfgs", n_calls=500)
     assert record.status == Status.solved

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from rmobench.errors import RecipeError
 from rmobench.geometry import Stiefel
@@ -18,6 +19,7 @@ from rmobench.metatrain.network_unroll import NetworkUnroll, draw_networks
 from rmobench.metatrain.recipe import read_recipe, recipes
 from rmobench.metatrain.truncated import Truncated
 from rmobench.metatrain.unroll import log_gap
+from rmobench.models import small_cnn
 from rmobench.optimizers.learned import subspace
 from rmobench.optimizers.learned.architectures import RIEMANNIAN
 from rmobench.optimizers.learned.riemannian_lift import advance
@@ -101,6 +103,38 @@ def test_the_unrolled_rule_is_the_lifted_one(problem: str) -> None:
         _, g = batch.slope(x)
         x, kept = advance(rule, batch.manifold, x, batch.rate.view(-1, 1, 1) * g, kept, lr=1.0)
     torch.testing.assert_close(state["x"], x, rtol=0, atol=1e-12)
+
+
+def test_the_unrolled_network_is_the_trained_one() -> None:
+    """Against a plain training loop with the formulas of a step spelled out."""
+    nets, theta = draw_networks(each=2, rates=(0.5, 2.0), generator=seeded(0)), lively()
+    unroll = NetworkUnroll(architecture=subspace.ARCHITECTURE, settings={}, batch=nets)
+    losses, state = unroll.window(theta, unroll.begin(theta), 4)
+    rule, manifold = subspace.rule({name: t.float() for name, t in theta.items()}), Stiefel()
+    for i in range(2):
+        model = small_cnn(10)
+        model.load_state_dict({name: start[i] for name, start in nets.start.items()}, strict=False)
+        kept = {name: rule.init(x.detach()) for name, x in model.named_parameters() if name in nets.frames}
+        logs = []
+        for t in range(5):
+            first = t * 64 % 192
+            model.zero_grad()
+            loss = cross_entropy(model(nets.images[i, first : first + 64]), nets.labels[i, first : first + 64])
+            loss.backward()
+            logs.append(loss.log10().item())
+            if t == 4:
+                break
+            with torch.no_grad():
+                for name, x in model.named_parameters():
+                    if name in nets.frames:
+                        G = manifold.gradient(x, nets.rate[i] * x.grad)
+                        P, kept[name] = rule.update(kept[name], x, G)
+                        x.copy_(manifold.retract(x, manifold.tangent(x, P)))
+                    else:
+                        x -= 0.1 * x.grad
+        assert losses[i].item() == pytest.approx(sum(logs[1:]) / 4, abs=1e-5)
+        for name, x in model.named_parameters():
+            torch.testing.assert_close(state[f"x {name}"][i], x.detach(), rtol=0, atol=2e-5)
 
 
 def damped(theta: Theta) -> Rule:
@@ -196,6 +230,29 @@ def test_more_terms_of_the_series_come_closer() -> None:
         errors.append((got["b"] - exact["b"]).norm().item())
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.1 * errors[0]
+
+
+def leaning(theta: Theta) -> Rule:
+    """Step along the gradient leant towards a matrix of theta: the point where it settles depends on theta."""
+    return Rule(lambda x: {}, lambda state, x, g: (-(g + 0.1 * theta["lean"]), {}))
+
+
+def test_implicit_differentiation_on_frames_agrees_with_long_unrolling() -> None:
+    architecture = Architecture(fresh=lambda generator: {}, rule=leaning, settings={})
+    inner = FrameUnroll(architecture=architecture, settings={}, batch=frames_of("brockett", each=1))
+    shape = inner.batch.start.shape[-2:]
+    theta = {"lean": torch.randn(shape, generator=seeded(2), dtype=F64)}
+    with torch.no_grad():
+        _, settled = inner.window(theta, inner.begin(theta), 4000)
+    implicit, _, after = Implicit(3000, 0.5).gradient(theta, inner, settled, 1, seeded(0))
+    torch.testing.assert_close(after["x"], settled["x"], rtol=0, atol=1e-11)  # a fixed point
+    leaf = {"lean": theta["lean"].clone().requires_grad_()}
+    state = settled
+    for _ in range(2000):  # one by one: the loss of the last step alone
+        last, state = inner.window(leaf, state, 1)
+    (expected,) = torch.autograd.grad(last.mean(), leaf["lean"])
+    torch.testing.assert_close(implicit["lean"], expected, rtol=1e-5, atol=1e-9)
+    assert expected.norm() > 1e-3
 
 
 def test_implicit_differentiation_of_the_rule_takes_the_window() -> None:

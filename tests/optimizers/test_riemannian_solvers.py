@@ -15,7 +15,8 @@ from rmobench.geometry import RETRACTIONS, FixedRank, Grassmann, Sphere, Stiefel
 from rmobench.optimizers.riemannian.rcg import rcg
 from rmobench.optimizers.riemannian.rlbfgs import rlbfgs
 from rmobench.optimizers.riemannian.rtr import rtr
-from rmobench.registry import optimizers
+from rmobench.registry import choose_tasks, load, optimizers
+from rmobench.tasks.orthogonal.brockett import brockett as brockett_task
 from rmobench.tasks.orthogonal.pca_digits import pca_digits
 from rmobench.types import RESIDUAL_MAX, Optimizer, Problem
 from tests.optimizers.manifold_problems import (
@@ -70,6 +71,33 @@ def test_principal_components(build: Build, seed: int) -> None:
     drive(build(p), PlainOracle(p, n_calls=130))
     assert abs(p.judge(p.model)["gap"]) <= GAP
     assert p.judge(p.model)["residual"] <= 1e-14
+
+
+class Arriving(PlainOracle):
+    """Stops at the gap."""
+
+    def tick(self) -> None:
+        if self.problem.judge(self.problem.model)["gap"] <= GAP:
+            raise Stop("solved")
+
+
+CLOSED = ["pca[data=digits,rank=8]", "pca[data=digits,rank=4,manifold=grassmann]", "procrustes"]
+
+
+@every
+@pytest.mark.parametrize("task", CLOSED)
+def test_registered_tasks_with_closed_forms(build: Build, task: str) -> None:
+    (chosen,) = choose_tasks(task)
+    p = load(chosen.spec.location)(0, torch.device("cpu"), torch.float64, **chosen.args)
+    drive(build(p), Arriving(p, n_calls=200))
+    assert abs(p.judge(p.model)["gap"]) <= GAP
+
+
+@pytest.mark.parametrize(("build", "n_calls"), [(rcg, 2000), (rlbfgs, 900), (rtr, 1000)])
+def test_the_registered_brockett_cost(build: Build, n_calls: int) -> None:
+    p = brockett_task(0, torch.device("cpu"), torch.float64)
+    drive(build(p), Arriving(p, n_calls=n_calls))
+    assert abs(p.judge(p.model)["gap"]) <= GAP
 
 
 @every

@@ -89,7 +89,7 @@ def figure(evidence: Evidence) -> Figure:
 
     drawn, found = panels(2, width=4.5, height=3.4)
     for axes, axis, name in zip(found, LEAST, ("outer steps", "seconds"), strict=True):
-        for run in evidence.curves:
+        for run in (run for run in evidence.curves if run.architecture in (OURS, THEIRS)):
             table = pd.DataFrame(run.curve, columns=[*LEAST, "loss"])
             hue = colour(run.architecture)
             axes.plot(table[axis], table["loss"], color=hue, linewidth=1.0, label=run.architecture)
