@@ -26,5 +26,16 @@ def task_for(optimizer: str) -> str | None:
     return fitting[0] if fitting else None
 
 
+CURVED = "pca_digits"
+"""A task on a manifold."""
+
+
+def pairs() -> list[tuple[str, str | None]]:
+    """Every optimizer with a task that it fits, and those for manifolds with one on a manifold too."""
+    found = [(name, task_for(name)) for name in OPTIMIZERS]
+    curved = [(o, CURVED) for o, on in found if on not in (None, CURVED) and optimizers()[o].handles]
+    return sorted([*found, *((o, t) for o, t in curved if why_not(optimizers()[o], tasks()[t]) is None)])
+
+
 def chosen(task: str, optimizer: str):
     return choose_tasks(task), choose_optimizers(optimizer)

@@ -11,10 +11,22 @@ from rmobench.harness.plan import plan
 from rmobench.harness.trial import run_trial
 from rmobench.registry import load, optimizers, tasks, unavailable
 from rmobench.types import Budget, Problem, Record, Status
-from tests.contract.fitting import OPTIMIZERS, chosen, task_for
+from tests.contract.fitting import OPTIMIZERS, chosen, pairs, task_for
 
 N_CALLS = 12
 HONEST = {Status.solved, Status.budget, Status.stopped, Status.diverged, Status.nonfinite, Status.infeasible}
+
+
+PAIRS = pairs()
+
+
+@pytest.fixture(params=PAIRS, ids=[f"{optimizer} on {task}" for optimizer, task in PAIRS])
+def pair(request):
+    """An optimizer and a task that it fits."""
+    optimizer, task = request.param
+    if task is None:
+        pytest.skip(f"{optimizer}: {unavailable(optimizers()[optimizer])}")
+    return optimizer, task
 
 
 @pytest.fixture(params=OPTIMIZERS)
@@ -24,13 +36,15 @@ def optimizer(request):
     return request.param
 
 
-def planned(optimizer, precision="fp64"):
-    (only,) = plan(*chosen(task_for(optimizer), optimizer), seeds=[0], precisions=[precision], n_calls=N_CALLS).trials
+def planned(pair, precision="fp64", n_calls=N_CALLS):
+    optimizer, task = pair
+    (only,) = plan(*chosen(task, optimizer), seeds=[0], precisions=[precision], n_calls=n_calls).trials
     return only
 
 
-def build(optimizer):
-    task = tasks()[task_for(optimizer)]
+def build(pair):
+    optimizer, on = pair
+    task = tasks()[on]
     problem = load(task.location)(0, torch.device("cpu"), torch.float64, **task.args)
     spec = optimizers()[optimizer]
     return problem, load(spec.location)(problem, **spec.defaults)
@@ -82,8 +96,8 @@ class WatchfulOracle:
             return
 
 
-def test_it_runs_within_its_budget_and_says_what_it_keeps(optimizer):
-    record = run_trial(planned(optimizer))
+def test_it_runs_within_its_budget_and_says_what_it_keeps(pair):
+    record = run_trial(planned(pair))
     assert isinstance(record, Record)
     assert record.status in HONEST, record.error
     spent = record.spent
@@ -93,43 +107,43 @@ def test_it_runs_within_its_budget_and_says_what_it_keeps(optimizer):
     assert record.peak_bytes > 0
 
 
-def test_equal_trials_give_bit_equal_traces(optimizer):
-    first, second = run_trial(planned(optimizer)), run_trial(planned(optimizer))
+def test_equal_trials_give_bit_equal_traces(pair):
+    first, second = run_trial(planned(pair)), run_trial(planned(pair))
     assert first.trace_sha256 == second.trace_sha256
     assert [p.metrics for p in first.trace] == [p.metrics for p in second.trace]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "bf16-amp"])
-def test_every_precision_ends_in_an_honest_status(optimizer, precision):
+def test_every_precision_ends_in_an_honest_status(pair, precision):
     """Low precision may lack a kernel or overflow; it never is a programming error."""
-    record = run_trial(planned(optimizer, precision))
+    record = run_trial(planned(pair, precision))
     assert record.status in HONEST | {Status.unsupported_dtype}, record.error
 
 
-def test_gradients_stay_as_the_oracle_filled_them(optimizer):
-    problem, built = build(optimizer)
+def test_gradients_stay_as_the_oracle_filled_them(pair):
+    problem, built = build(pair)
     oracle = WatchfulOracle(problem)
     oracle.drive(built)
     assert oracle.n_ticks >= 1
 
 
-def test_the_global_random_stream_is_left_alone(optimizer):
+def test_the_global_random_stream_is_left_alone(pair):
     before = torch.get_rng_state()
-    problem, built = build(optimizer)
+    problem, built = build(pair)
     WatchfulOracle(problem).drive(built)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_state_is_tensors_and_close_removes_hooks(optimizer):
-    problem, built = build(optimizer)
+def test_the_state_is_tensors_and_close_removes_hooks(pair):
+    problem, built = build(pair)
     WatchfulOracle(problem).drive(built)
     assert all(isinstance(t, torch.Tensor) for t in built.state())
     built.close()
     assert not any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in problem.model.modules())
 
 
-def test_judging_leaves_the_model_where_it_was(optimizer):
-    problem, built = build(optimizer)
+def test_judging_leaves_the_model_where_it_was(pair):
+    problem, built = build(pair)
     WatchfulOracle(problem).drive(built)
     before = {name: p.detach().clone() for name, p in problem.params.items()}
     with built.evaluating(), torch.no_grad():
@@ -174,10 +188,10 @@ def test_every_search_range_holds_its_default(optimizer):
         assert default in values if values is not None else where.low <= default <= where.high, name
 
 
-def test_the_oracles_budget_is_no_step_more(optimizer):
+def test_the_oracles_budget_is_no_step_more(pair):
     """Whatever the budget, the counts never pass it."""
     for n_calls in (1, 2, 5):
-        (only,) = plan(*chosen(task_for(optimizer), optimizer), seeds=[0], n_calls=n_calls).trials
+        only = planned(pair, n_calls=n_calls)
         assert only.trial.budget == Budget(n_calls=n_calls, time_s=only.task.budget.time_s)
         spent = run_trial(only).spent
         assert spent.n_loss + spent.n_grad + spent.n_hvp <= n_calls
