@@ -271,8 +271,7 @@ class SubspaceRMO(Riemannian):
         params: Named parameters, model.named_parameters(), or groups of them.
         manifolds: By parameter name; parameters that are not in it are Euclidean.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
-        lr: Factor of the gradients that the rule sees.
-        lr_euclidean: Step length of the parameters without a manifold.
+        lr: Factor of the gradients that the rule sees; step length of the parameters without a manifold.
 
     Source: Yu, Wu, Gao, Fan, Jia 2025, CVIU 253, 104306, arXiv 2501.15235.
     """
@@ -286,8 +285,6 @@ class SubspaceRMO(Riemannian):
         manifolds: Mapping[str, Manifold],
         weights: str | Path = "subspace",
         lr: float = 1.0,
-        lr_euclidean: float = 0.1,
     ) -> None:
         trained = Trained(subspace.ARCHITECTURE, load_weights(str(weights), "subspace"))
-        options = {"lr": lr, "lr_euclidean": lr_euclidean}
-        super().__init__(params, partial(learned_update, trained=trained), "subspace", manifolds, options)
+        super().__init__(params, partial(learned_update, trained=trained), "subspace", manifolds, {"lr": lr})

@@ -35,7 +35,7 @@ FORMS = {  # class, bench form, options that both take
     "plain": (RiemannianSGD, rsgd, {"lr": 0.05}),
     "adam": (RiemannianAdam, radam, {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6}),
     "rasa": (RASA, rasa, {"lr": 0.02, "beta": 0.9, "epsilon": 1e-6}),
-    "subspace": (SubspaceRMO, subspace, {"lr": 0.3, "lr_euclidean": 0.05}),
+    "subspace": (SubspaceRMO, subspace, {"lr": 0.3}),
     "landing": (Landing, landing, {"lr": 0.05, "momentum": 0.7, "attraction": 0.5, "safety": 0.4}),
 }
 

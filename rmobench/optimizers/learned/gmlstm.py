@@ -94,16 +94,16 @@ ARCHITECTURE = Architecture(fresh=fresh, rule=rule, settings={"n": 64, "p": 8, "
     needs=("matrix_parameters",),
     handles=("stiefel", "grassmann"),
     weights=True,
+    version=2,
     upcasts="float32",
     search={"lr": Log(1e-3, 100.0)},
 )
-def gmlstm(problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "gmlstm") -> Optimizer:
+def gmlstm(problem: Problem, *, lr: float = 1.0, weights: str = "gmlstm") -> Optimizer:
     """Let two matrix LSTMs choose direction and size of the step, for points of one shape.
 
     Args:
         problem: With matrices on a manifold, all of the shape that the weights are for.
-        lr: Factor of the gradients that the rule sees.
-        lr_euclidean: Step length of the parameters without a manifold.
+        lr: Factor of the gradients that the rule sees; step length of the parameters without a manifold.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
 
     Raises:
@@ -118,7 +118,7 @@ def gmlstm(problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weig
                 f"gmlstm: got {name} of shape [{n}, {p}], its weights are for {list(expected)} only: every shape needs "
                 f"{weights_of(n, p)} weights of its own."
             )
-    return riemannian_lift(problem, trained, lr=lr, lr_euclidean=lr_euclidean)
+    return riemannian_lift(problem, trained, lr=lr)
 
 
 def weights_of(n: int, p: int, *, head: int = HEAD, flat: bool = True) -> int:

@@ -41,11 +41,11 @@ def advance(
 
 
 def learned_update(
-    manifold: Manifold, x: Tensor, g: Tensor, state: State, *, trained: Trained, lr: float, lr_euclidean: float
+    manifold: Manifold, x: Tensor, g: Tensor, state: State, *, trained: Trained, lr: float
 ) -> tuple[Tensor, State]:
     """Take the rule's step on a manifold, and that of plain gradient descent where there is none."""
     if manifold == EUCLIDEAN:
-        return x - lr_euclidean * g, {}
+        return x - lr * g, {}
     return advance(trained.rule(x.device, x.dtype), manifold, x, g, state, lr=lr)
 
 
@@ -54,7 +54,6 @@ def riemannian_lift(
     trained: Trained,
     *,
     lr: float,
-    lr_euclidean: float,
     diagnostics: Diagnostics = lambda states: {},
 ) -> Optimizer:
     """Apply a rule to every parameter on a manifold, and plain gradient descent to all others.
@@ -64,11 +63,10 @@ def riemannian_lift(
     Args:
         problem: Any.
         trained: The rule with its weights.
-        lr: Factor of the gradients that the rule sees.
-        lr_euclidean: Step length of the parameters without a manifold.
+        lr: Factor of the gradients that the rule sees, and step length of the parameters without a manifold.
         diagnostics: What the states say about the rule.
     """
     states: dict[str, State] = {}
-    rule = partial(learned_update, trained=trained, lr=lr, lr_euclidean=lr_euclidean)
+    rule = partial(learned_update, trained=trained, lr=lr)
     lifted = pointwise(problem, rule, states=states)
     return replace(lifted, weights=trained.weights, diagnostics=lambda: diagnostics([s for s in states.values() if s]))

@@ -86,17 +86,18 @@ ARCHITECTURE = Architecture(fresh=fresh, rule=rule, settings={})
     needs=("matrix_parameters",),
     handles=("stiefel", "grassmann"),
     weights=True,
+    version=2,
     upcasts="float32",
     search={"lr": Log(1e-3, 100.0)},
 )
-def subspace(problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "subspace") -> Optimizer:
+def subspace(problem: Problem, *, lr: float = 1.0, weights: str = "subspace") -> Optimizer:
     """Let one LSTM of 5,242 weights scale the rows and the columns of every Riemannian gradient.
 
     Args:
         problem: With matrices on a manifold; parameters without one take plain gradient descent.
-        lr: Factor of the gradients that the rule sees; its steps are as long on average, or longer.
-        lr_euclidean: Step length of the parameters without a manifold.
+        lr: Factor of the gradients that the rule sees, whose steps are as long on average, or longer; and step length of
+            the parameters without a manifold.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
     """
     trained = Trained(ARCHITECTURE, load_weights(weights, "subspace"))
-    return riemannian_lift(problem, trained, lr=lr, lr_euclidean=lr_euclidean, diagnostics=saturation)
+    return riemannian_lift(problem, trained, lr=lr, diagnostics=saturation)

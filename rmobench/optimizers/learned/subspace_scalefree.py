@@ -25,19 +25,17 @@ ARCHITECTURE = Architecture(fresh=subspace.fresh, rule=partial(subspace.rule, sc
     needs=("matrix_parameters",),
     handles=("stiefel", "grassmann"),
     weights=True,
+    version=2,
     upcasts="float32",
     search={"lr": Log(1e-3, 100.0)},
 )
-def subspace_scalefree(
-    problem: Problem, *, lr: float = 1.0, lr_euclidean: float = 0.1, weights: str = "subspace_scalefree"
-) -> Optimizer:
+def subspace_scalefree(problem: Problem, *, lr: float = 1.0, weights: str = "subspace_scalefree") -> Optimizer:
     """Let one LSTM scale rows and columns by their share of the gradient.
 
     Args:
         problem: With matrices on a manifold; parameters without one take plain gradient descent.
-        lr: Factor of the gradients that the rule sees.
-        lr_euclidean: Step length of the parameters without a manifold.
+        lr: Factor of the gradients that the rule sees; step length of the parameters without a manifold.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
     """
     trained = Trained(ARCHITECTURE, load_weights(weights, "subspace_scalefree"))
-    return riemannian_lift(problem, trained, lr=lr, lr_euclidean=lr_euclidean, diagnostics=subspace.saturation)
+    return riemannian_lift(problem, trained, lr=lr, diagnostics=subspace.saturation)
