@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rmobench.harness.plan import Plan, Planned, Refusal
     from rmobench.metatrain.recipe import Recipe
     from rmobench.metatrain.train import Training
+    from rmobench.statistics import PrecisionBoard
 
 STORE = Path("results/records")
 REFERENCE = Path("results/reference")
@@ -447,6 +448,53 @@ def compare(store_a: Path, store_b: Path, json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
+# --- precision ---------------------------------------------------------------------------------------------
+
+
+@app.command("precision")
+def precision_(
+    suite: Annotated[str | None, typer.Argument(help="Only this suite's trials.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only tasks of this family.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task: its name, or with all its arguments.")] = None,
+    axis: AxisOption = "step",
+    rung: Annotated[float | None, typer.Option(help="Rung to reach; default: each task's headline.")] = None,
+    per_task: Annotated[bool, typer.Option("--per-task", help="Show every task too.")] = False,
+    export: Annotated[Path | None, typer.Option(help="Folder for SUITE_robustness.md and its heat map.")] = None,
+    json: JsonOption = False,
+    store: StoreOption = STORE,
+) -> None:
+    """Say what each precision costs each optimizer: penalty, failures, floor, state, upcasts, breaking points."""
+    from rmobench.report import json_text, terminal
+    from rmobench.statistics import robustness
+    from rmobench.store import load
+
+    runs: DataFrame = load(store, trace=True)
+    if suite is not None:
+        plan = _plan(suite, [], [], None, "cpu", None, None, None, 1)
+        runs = _of_suite(_labelled(runs, plan), plan, suite)
+    board = robustness(_newest(_filtered(runs, family=family, task=task, precision=None)), axis=axis, rung=rung)
+    if export is not None:
+        _export_precisions(board, export, f"{Path(suite or 'records').stem}_robustness")
+    if json:
+        print(json_text.robustness(board), end="")
+    else:
+        _console().print(terminal.robustness(board, per_task=per_task))
+
+
+def _export_precisions(board: PrecisionBoard, folder: Path, stem: str) -> None:
+    from rmobench.claims.figures import write_png
+    from rmobench.report import markdown
+    from rmobench.report.heat_map import heat_map
+
+    if folder.is_file():
+        raise InputError(f"got --export {folder}, expected a folder.")
+    figure = f"figures/{stem}.png"
+    write_png(heat_map(board), folder / figure)
+    page = folder / f"{stem}.md"
+    page.write_text(markdown.robustness(board, figure=figure), encoding="utf-8")
+    typer.secho(f"wrote {page} and {folder / figure}", err=True)
+
+
 # --- claims, tune, metatrain ---------------------------------------------------------------------------------------
 
 
@@ -637,7 +685,7 @@ def data_list(json: JsonOption = False) -> None:
         return
     from rmobench.report.listing import listing
 
-    _console().print(listing(rows))
+    _console().print(listing([row | {"here": "yes" if row["here"] else "no"} for row in rows]))
 
 
 @data_app.command("where")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -264,7 +264,7 @@ class Record:
     state_bytes: int | None = None
     peak_bytes: int | None = None
     upcast: str | None = None  # what ran wider than the precision, None: nothing seen
-    diagnostics: Mapping[str, float] = field(default_factory=dict)  # what the optimizer says about itself, by name
+    diagnostics: Mapping[str, float] = field(default_factory=dict)  # what rehearsal and optimizer say, by name
     environment: Environment | None = None
     started_at: float = 0.0  # seconds since the epoch
 
@@ -310,6 +310,7 @@ class Score:
 # --- protocols between the rooms ---------------------------------------------------------------------------
 
 
+@runtime_checkable
 class Manifold(Protocol):
     """A set with a metric; x, y are points and u, v, g ambient or tangent vectors of shape [..., n, p] or [..., n]."""
 

@@ -287,6 +287,34 @@ def test_metatrain_writes_weights_and_curve_and_a_finished_run_can_be_written_ag
     assert json.loads(done.stdout)["boards"][0]["n_records"] == 1
 
 
+def test_precision_compares_with_the_widest_and_exports_page_and_figure(tmp_path):
+    small = tmp_path / "small.toml"
+    small.write_text(
+        'description = "small"\n[[runs]]\ntasks = ["sphere[dim=3]"]\noptimizers = ["adam[lr=0.5]"]\n'
+        'precisions = ["fp64", "bf16"]\nseeds = 1\nn_calls = 60\n'
+    )
+    call("run", small, "--in-process", "--store", tmp_path / "s", "--json")
+    words = ["precision", small, "--store", tmp_path / "s", "--rung", "0.1"]
+    board = json.loads(call(*words, "--json", "--export", tmp_path / "out").stdout)["board"]
+    assert [(row["precision"], row["reference"]) for row in board["overall"]] == [("fp64", "fp64"), ("bf16", "fp64")]
+    assert board["rung"] == 0.1
+    assert all("stagnation" in row for row in board["tasks"])
+    page = (tmp_path / "out" / "small_robustness.md").read_text()
+    assert "(figures/small_robustness.png)" in page
+    assert (tmp_path / "out" / "figures" / "small_robustness.png").stat().st_size > 0
+    assert "What a precision costs" in call(*words).stdout
+
+
+@pytest.mark.parametrize("name", ["precision", "precision_breaking"])
+def test_the_suites_about_precision_plan_what_they_say(name, tmp_path):
+    plan = json.loads(call("run", name, "--dry-run", "--json", "--store", tmp_path).stdout)
+    trials = plan["trials"]
+    assert {t["precision"] for t in trials} == {"fp64", "fp32", "bf16-amp", "fp16", "bf16"}
+    assert {t["seed"] for t in trials} == {0, 1, 2}
+    assert len({t["label"] for t in trials}) == {"precision": 13, "precision_breaking": 6}[name]
+    assert {s["optimizer"] for s in plan["skips"]} <= {"muon"}
+
+
 def test_claims_without_records_are_undecided_and_say_what_makes_them(tmp_path):
     rows = json.loads(call("claims", "--json", "--store", tmp_path).stdout)["claims"]
     assert len(rows) >= 4

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rmobench.harness.suite import suites
+from rmobench.registry import choose_optimizers
 from rmobench.registry.scan import read_spec
 from rmobench.types import Log
 
@@ -34,6 +35,19 @@ def test_the_example_of_an_optimizer_registers(tmp_path):
     spec = read_spec(path, "sign_descent", "optimizer", "sign_descent")
     assert (spec.search, spec.summary) == ({"lr": Log(1e-6, 1.0)}, "Step against the signs of the gradient.")
     compile(IMPORTS + code, str(path), "exec")
+
+
+@pytest.mark.parametrize(
+    "text", [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")], ids=["README", "CONTRIBUTING"]
+)
+def test_the_declarations_of_ones_own_class_are_read(text, tmp_path, monkeypatch):
+    lines = re.findall(r"`((?:handles|needs) = \(.*?\))`", text)
+    assert any(line.startswith("handles") for line in lines)
+    (tmp_path / "as_it_says.py").write_text("class Mine:\n" + "".join(f"    {line}\n" for line in lines))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (chosen,) = choose_optimizers("as_it_says:Mine")
+    assert chosen.spec.handles == ("stiefel",)
+    assert chosen.spec.needs in ((), ("deterministic",))
 
 
 @pytest.mark.parametrize("name", re.findall(r"rmobench run (\w+)", README))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rmobench.data import cifar10, cifar100, digits, fashion_mnist, mnist, mnist5k
+from rmobench.data import breast_cancer, cifar10, cifar100, connectomes, digits, fashion_mnist, mnist, mnist5k, wine
 from rmobench.data.provenance import Dataset, Provenance
 from rmobench.data.source import USER_FOLDER, Source
 from rmobench.errors import UnknownNameError
@@ -18,6 +18,9 @@ from rmobench.errors import UnknownNameError
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "digits": digits.SOURCE,
+        "breast_cancer": breast_cancer.SOURCE,
+        "wine": wine.SOURCE,
+        "connectomes": connectomes.SOURCE,
         "mnist5k": mnist5k.SOURCE,
         "fashion_mnist": fashion_mnist.SOURCE,
         "mnist": mnist.SOURCE,

@@ -32,14 +32,14 @@ def cholesky(a: Tensor) -> Tensor:
 
 def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     """Return eigenvalues [..., p] and eigenvectors [..., p, p] of a symmetric a; NaN where a is not finite."""
-    finite = _finite(a)
+    finite = all_finite(a)
     values, vectors = torch.linalg.eigh(torch.where(finite, a, identity(a)))
     return torch.where(finite.squeeze(-1), values, torch.nan), torch.where(finite, vectors, torch.nan)
 
 
 def svd(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return U [..., n, k], S [..., k], V^T [..., k, p] with k = min(n, p); NaN where a is not finite."""
-    finite = _finite(a)
+    finite = all_finite(a)
     U, S, Vh = torch.linalg.svd(torch.where(finite, a, 1.0), full_matrices=False)
     return (
         torch.where(finite, U, torch.nan),
@@ -48,5 +48,6 @@ def svd(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def _finite(a: Tensor) -> Tensor:
+def all_finite(a: Tensor) -> Tensor:
+    """Return which matrices have finite entries only, [..., 1, 1]."""
     return a.isfinite().all(-1, keepdim=True).all(-2, keepdim=True)

@@ -50,6 +50,8 @@ def newton_schulz(x: Tensor, v: Tensor) -> Tensor:
     Source: Higham 2008, Functions of Matrices, eq. 8.20.
     """
     a = x + v
+    if not a.numel():
+        return a
     y, eye = a, identity(a)
     gram = a.mT @ a
     # the root of a row sum bounds the largest singular value, and is 1 where there is nothing to do

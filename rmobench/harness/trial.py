@@ -22,8 +22,9 @@ from rmobench.harness.memory import CudaPeak, NoMeter, StorageTracker, bytes_of
 from rmobench.harness.oracle import CountingOracle
 from rmobench.harness.plan import Planned, Refusal
 from rmobench.harness.precision import DTYPES, autocast, pin_threads, set_backend
+from rmobench.harness.stagnation import StagnationWatch
 from rmobench.registry import load
-from rmobench.types import Budget, Optimizer, Point, Problem, Record, Status, Trial
+from rmobench.types import Budget, Optimizer, Oracle, Point, Problem, Record, Status, Trial
 
 FAULTS = (Exception, SystemExit)
 """What measured code may raise without ending more than its trial; Ctrl-C is the user's and goes through."""
@@ -76,6 +77,7 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
     try:
         facts |= (rehearsed := _rehearse(planned, device))
         facts |= _measure(planned, device)
+        facts["diagnostics"] = {**rehearsed.get("diagnostics", {}), **facts["diagnostics"]}
         if device.type == "cpu" and rehearsed.keys() >= {"peak_bytes", "state_bytes"}:
             grown = int(facts["state_bytes"]) - int(rehearsed["state_bytes"])  # since the rehearsal ended
             facts["peak_bytes"] = int(rehearsed["peak_bytes"]) + max(0, grown)
@@ -96,7 +98,7 @@ def run_trial(planned: Planned, *, jobs: int = 1) -> Record | Refusal:
     )
 
 
-def drive(optimizer: Optimizer, oracle: CountingOracle) -> Finish:
+def drive(optimizer: Optimizer, oracle: Oracle) -> Finish:
     """Step and tick until the oracle stops the trial or the solver ends by itself.
 
     A solver that owns its loop ticks by itself and returns a message when it ends of its own accord.
@@ -153,7 +155,7 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, Any]:
 
 
 def _rehearse(planned: Planned, device: torch.device) -> dict[str, Any]:
-    """Build and step twice off the record: first to load kernels and compile, then to track memory and wide values.
+    """Build and step twice off the record: to load kernels and compile; to track memory, wide values, idle entries.
 
     What goes wrong here goes wrong again in the measured run and is recorded there; wrong input is raised.
     """
@@ -182,12 +184,18 @@ def _track(planned: Planned, device: torch.device, budget: Budget) -> dict[str, 
     run = _set_up(planned, device, budget, tracker)
     for tensor in (*run.problem.params.values(), *run.optimizer.state()):
         tracker.hold(tensor)
+    watch = StagnationWatch(run.oracle, run.problem, aside=tracker.aside)
     with tracker:
-        _run(run)
+        _run(run, through=watch)
     kept = bytes_of(run.optimizer.state())
     unseen = sum(t.numel() * t.element_size() for t in run.optimizer.state() if t.is_meta)
     run.optimizer.close()
-    return {"peak_bytes": tracker.peak + unseen, "state_bytes": kept, "upcast": _upcast(planned, tracker.upcasts)}
+    return {
+        "peak_bytes": tracker.peak + unseen,
+        "state_bytes": kept,
+        "upcast": _upcast(planned, tracker.upcasts),
+        "diagnostics": {} if watch.share is None else {"stagnation": watch.share},
+    }
 
 
 def _upcast(planned: Planned, seen: set[str]) -> str | None:
@@ -222,13 +230,13 @@ def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: Sto
     return Run(problem, optimizer, oracle, judge, clock, meter)
 
 
-def _run(run: Run) -> Finish:
-    """Judge the start, then drive with the clock running."""
+def _run(run: Run, *, through: Oracle | None = None) -> Finish:
+    """Judge the start, then drive with the clock running; the optimizer asks the oracle, if wanted through another."""
     try:
         run.oracle.begin()
     except Stop as stop:
         return Finish(*stop.args)
-    ending = drive(run.optimizer, run.oracle)
+    ending = drive(run.optimizer, through or run.oracle)
     run.clock.stop()
     return ending
 

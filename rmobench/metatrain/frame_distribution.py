@@ -16,8 +16,8 @@ import torch
 from torch import Generator, Tensor
 
 from rmobench.geometry import Stiefel
-from rmobench.tasks.orthogonal.samples import Samples, samples
 from rmobench.tasks.orthogonal.stiefel_classification import lowest
+from rmobench.tasks.samples import Samples, samples
 from rmobench.tasks.streams import stream
 from rmobench.types import Manifold
 

@@ -1,8 +1,22 @@
 """Networks that tasks train: plain modules whose orthogonal layers hold their frame as the parameter."""
 
 from rmobench.models.orthogonal_conv import OrthogonalConv2d, convolution, frames
+from rmobench.models.plain import mlp, plain_cnn
 from rmobench.models.resnet import ResNet, resnet18, resnet50
 from rmobench.models.small_cnn import small_cnn
+from rmobench.models.small_vit import SmallViT
 from rmobench.models.start import started
 
-__all__ = ["OrthogonalConv2d", "ResNet", "convolution", "frames", "resnet18", "resnet50", "small_cnn", "started"]
+__all__ = [
+    "OrthogonalConv2d",
+    "ResNet",
+    "SmallViT",
+    "convolution",
+    "frames",
+    "mlp",
+    "plain_cnn",
+    "resnet18",
+    "resnet50",
+    "small_cnn",
+    "started",
+]

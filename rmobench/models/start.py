@@ -8,6 +8,7 @@ import torch
 from torch import Generator, nn
 
 from rmobench.models.orthogonal_conv import OrthogonalConv2d
+from rmobench.models.small_vit import Positions
 
 
 def started(
@@ -16,7 +17,7 @@ def started(
     """Build a network and draw its parameters: in float64 on the CPU, then stored as asked.
 
     Frames are uniform (Haar); other convolutions normal with variance 2 / (out k k); the linear layers uniform within
-    1 / sqrt(in), their biases 0; batch normalisation is the identity. torch's global stream is left alone.
+    1 / sqrt(in), biases 0; normalisations are the identity. torch's global stream is left alone.
     Source: He et al. 2015, ICCV, arXiv 1502.01852, eq. 14.
 
     Args:
@@ -35,15 +36,17 @@ def started(
 
 def _draw(module: nn.Module, generator: Generator) -> None:
     match module:
-        case OrthogonalConv2d():
+        case OrthogonalConv2d() | Positions():
             module.reset_parameters(generator)
         case nn.Conv2d():
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         case nn.Linear():
             bound = module.in_features**-0.5
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
             nn.init.zeros_(module.bias)
-        case nn.BatchNorm2d():
+        case nn.BatchNorm2d() | nn.LayerNorm():
             module.reset_parameters()
         case _:
             pass  # the others hold no values of their own

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from rmobench.errors import ArgumentError, InputError
-from rmobench.geometry import EUCLIDEAN
+from rmobench.geometry import EUCLIDEAN, Grassmann, Stiefel
+from rmobench.geometry.frames import off_by_rounding
 from rmobench.optim.loading import Group, check_gradients, evaluated, load_exactly
 from rmobench.optimizers.learned import subspace
 from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import learned_update
 from rmobench.optimizers.learned.weights import load_weights
+from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.landing import landing_update
-from rmobench.optimizers.riemannian.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State, advance
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.optimizers.riemannian.rasa import rasa_update
@@ -32,7 +33,10 @@ Update = Callable[..., tuple[Tensor, State]]
 RULE = "rule"  # in every group: which rule the state belongs to
 CONSTRAINTS = "constraints"  # in every group: names of its parameters' manifolds, which the state belongs to as well
 OFF_MAX = 0.1
-"""How far off its manifold a parameter may lie at first: bfloat16 can do no better than some hundredths."""
+"""How far off its manifold a parameter may lie at first: bfloat16 can do no better than some hundredths.
+
+Large frames may lie as far off as their roundings can take them, and those of Landing as far again as its safety.
+"""
 
 
 class Riemannian(torch.optim.Optimizer):
@@ -75,7 +79,7 @@ class Riemannian(torch.optim.Optimizer):
         try:
             self._check_options(group)
             self._check_names(manifolds, [group])
-            places = _places(type(self).__name__, group, self._manifolds | manifolds, self.handles)
+            places = self._placed(group, self._manifolds | manifolds)
         except InputError:
             self.param_groups.pop()
             raise
@@ -133,6 +137,41 @@ class Riemannian(torch.optim.Optimizer):
                 "Give the parameters with their names: model.named_parameters()."
             )
 
+    def _placed(self, group: Group, manifolds: Mapping[str, Manifold]) -> list[Manifold]:
+        """Return the manifolds of a group's parameters, each of which must be a point of its own."""
+        names = group.get("param_names", [""] * len(group["params"]))
+        places = [manifolds.get(name, EUCLIDEAN) for name in names]
+        for p, name, manifold in zip(group["params"], names, places, strict=True):
+            if manifold != EUCLIDEAN:
+                self._check_point(name, p.detach(), manifold, group)
+        return places
+
+    def _check_point(self, name: str, p: Tensor, manifold: Manifold, group: Group) -> None:
+        owner = type(self).__name__
+        if isinstance(manifold, type) or not isinstance(manifold, Manifold):
+            raise ArgumentError(
+                f"{owner}: got {manifold!r} for {name}, expected a manifold: an instance, e.g. Stiefel()."
+            )
+        if manifold.name not in self.handles:
+            raise ArgumentError(f"{owner}: got {manifold.name} for {name}, expected one of {', '.join(self.handles)}.")
+        try:
+            residual = manifold.residual(p)
+        except ArgumentError as error:
+            reason = str(error).replace(f"{type(manifold).__name__}.residual: x", "it")
+            raise ArgumentError(f"{owner}: {name} cannot lie on {manifold.name}: {reason}") from None
+        off, most = residual.max().item() if residual.numel() else 0.0, self._off_max(p, manifold, group)
+        if not off <= most:
+            shaped = " A kernel [out, in, k, k] is kept flat, [in k k, out]." if p.ndim > 3 else ""
+            raise ArgumentError(
+                f"{owner}: {name} lies {off:.3g} off its manifold ({manifold.name}), expected at most {most:.3g}. "
+                f"Put it there first: p.data = manifold.project(p.data).{shaped}"
+            )
+
+    def _off_max(self, p: Tensor, manifold: Manifold, group: Group) -> float:
+        """Return how far off its manifold a parameter may lie at first."""
+        is_frame = isinstance(manifold, Stiefel | Grassmann)
+        return max(OFF_MAX, off_by_rounding(p.shape[-1], p.dtype)) if is_frame else OFF_MAX
+
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("_update", "_names", "_manifolds", "_places")}
         return super().__getstate__() | own
@@ -140,25 +179,6 @@ class Riemannian(torch.optim.Optimizer):
 
 def _working_types(group: Group) -> dict[Tensor, torch.dtype]:
     return {p: torch.promote_types(p.dtype, torch.float32) for p in group["params"]}
-
-
-def _places(name: str, group: Group, manifolds: Mapping[str, Manifold], handles: tuple[str, ...]) -> list[Manifold]:
-    """Return the manifolds of a group's parameters, each of which must be a point of its own."""
-    names = group.get("param_names", [""] * len(group["params"]))
-    places = [manifolds.get(key, EUCLIDEAN) for key in names]
-    for p, key, manifold in zip(group["params"], names, places, strict=True):
-        if manifold == EUCLIDEAN:
-            continue
-        if manifold.name not in handles:
-            raise ArgumentError(f"{name}: got {manifold.name} for {key}, expected one of {', '.join(handles)}.")
-        off = manifold.residual(p.detach()).max().item()
-        if not off <= OFF_MAX:
-            shaped = " A kernel [out, in, k, k] is kept flat, [in k k, out]." if p.ndim > 3 else ""
-            raise ArgumentError(
-                f"{name}: {key} lies {off:.2g} off its manifold ({manifold.name}), expected at most {OFF_MAX:g}. "
-                f"Put it there first: p.data = manifold.project(p.data).{shaped}"
-            )
-    return places
 
 
 class RiemannianSGD(Riemannian):
@@ -260,6 +280,11 @@ class Landing(Riemannian):
     ) -> None:
         options = {"lr": lr, "momentum": momentum, "attraction": attraction, "safety": safety}
         super().__init__(params, landing_update, "landing", manifolds, options)
+
+    def _off_max(self, p: Tensor, manifold: Manifold, group: Group) -> float:
+        """Return how far off a parameter may lie at first: farther by the safety, up to 1, where no step is safe."""
+        most = super()._off_max(p, manifold, group)
+        return min(most + group["safety"], 1.0) if isinstance(manifold, Stiefel) else most
 
 
 class SubspaceRMO(Riemannian):

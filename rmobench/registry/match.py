@@ -39,7 +39,8 @@ def why_not(
     asked = args.get("manifold", task.constraint)
     constraint = asked if asked in CONSTRAINTS else task.constraint  # the task itself refuses a name that is none
     if constraint is not None and constraint not in optimizer.handles:
-        return f"the task is constrained to {constraint}, which the optimizer does not keep"
+        reason = f"the task is constrained to {constraint}, which the optimizer does not keep"
+        return f"{reason}; a class that does declares handles = ({constraint!r},)" if optimizer.open_hyper else reason
     if precision == "tf32" and device != "cuda":
         return "tf32 exists on CUDA devices only"
     return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rmobench.errors import InputError, SelectorError, UnknownNameError
+from rmobench.registry.declared import declared
 from rmobench.registry.scan import optimizers, source_of, tasks
 from rmobench.types import OptimizerSpec, TaskSpec, Value, selector
 
@@ -183,6 +184,7 @@ def _from_class(target: str, params: Mapping[str, Value]) -> ChosenOptimizer:
     path = source_of(module)
     if path is None:
         raise InputError(f"{target}: no module named {module!r}; looked in sys.path and the current folder.")
+    said = declared(target)
     spec = OptimizerSpec(
         name=target,
         family="user",
@@ -191,6 +193,8 @@ def _from_class(target: str, params: Mapping[str, Value]) -> ChosenOptimizer:
         summary=f"{attribute} of {module}, as it is.",
         version=_hash_of(path),
         open_hyper=True,
+        handles=said.get("handles", ()),
+        needs=said.get("needs", ()),
     )
     return ChosenOptimizer(spec=spec, hyper={"target": target, **params}, label=selector(target, params))
 

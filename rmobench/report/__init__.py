@@ -1,4 +1,5 @@
 """Judgements -> text: the terminal, Markdown and JSON.
 
-`terminal`, `markdown` and `json_text` each have `leaderboard(boards, skips)`; `sheets` holds what they say in common.
+`terminal`, `markdown` and `json_text` each have `leaderboard(boards, skips)` and `robustness(board)`; `sheets` and
+`robustness` hold what they say in common.
 """

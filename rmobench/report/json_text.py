@@ -1,4 +1,4 @@
-"""Leaderboards and comparisons as JSON. The shapes are in this room's README; infinite and NaN are null."""
+"""Leaderboards, comparisons and precisions as JSON. The shapes are in this room's README; infinite and NaN are null."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rmobench.statistics import Change, Leaderboard
+from rmobench.statistics import Change, Leaderboard, PrecisionBoard
 from rmobench.types import Skip
 
 SHAPE = 1
@@ -21,6 +21,11 @@ def leaderboard(boards: Sequence[Leaderboard], skips: Sequence[Skip] = ()) -> st
 def comparison(changes: Sequence[Change]) -> str:
     """Write {"shape", "worse", "changes"}; "worse" says whether the gate fails."""
     return _text({"shape": SHAPE, "worse": any(change.gates for change in changes), "changes": list(changes)})
+
+
+def robustness(board: PrecisionBoard) -> str:
+    """Write {"shape", "board"}, the board's keys in the order of its fields."""
+    return _text({"shape": SHAPE, "board": board})
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,13 @@
-"""Leaderboards as GitHub Markdown: the same records give the same text."""
+"""Leaderboards and precisions as GitHub Markdown: the same records give the same text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
+from rmobench.report import robustness as precisions
 from rmobench.report.sheets import Sheet, footnote, sheets, skipped, title, upcasts
-from rmobench.statistics import Leaderboard
+from rmobench.statistics import Leaderboard, PrecisionBoard
 from rmobench.types import Skip
 
 
@@ -23,6 +24,25 @@ def leaderboard(boards: Sequence[Leaderboard], skips: Sequence[Skip] = (), *, pe
         blocks += _board(board, per_task=per_task)
     if skips:
         blocks.append(_table(skipped(skips), level=2))
+    return "\n\n".join(blocks) + "\n"
+
+
+def robustness(board: PrecisionBoard, *, figure: str | None = None) -> str:
+    """Write the page about precisions, every task included.
+
+    Args:
+        board: As `statistics.robustness` gives it.
+        figure: Address of the heat map, relative to the page.
+    """
+    warnings = [f"> {_plain(note)}" for note in precisions.upcasts(board)]
+    blocks = [
+        "# Precision",
+        _plain(precisions.title(board)),
+        *([f"![penalty by optimizer and precision]({figure})"] if figure is not None else []),
+        *(["\n>\n".join(warnings)] if warnings else []),
+        *(_table(sheet, level=2) for sheet in precisions.sheets(board)),
+        "\n".join(f"- {_plain(line)}" for line in precisions.footnote()),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 

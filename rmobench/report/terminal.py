@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rmobench.report import robustness as precisions
 from rmobench.report.changes import change_sheet, summary
 from rmobench.report.sheets import Sheet, footnote, sheets, skipped, title, upcasts
-from rmobench.statistics import Change, Leaderboard
+from rmobench.statistics import Change, Leaderboard, PrecisionBoard
 from rmobench.types import Skip
 
 FIGURES_ABREAST = 5
@@ -45,6 +46,19 @@ def comparison(changes: Sequence[Change]) -> RenderableType:
     """Render the entries that changed and a line that sums up."""
     sheet = change_sheet(changes)
     return Group(*([_cut(sheet)] if sheet.rows else []), Text(summary(changes), style="bold"))
+
+
+def robustness(board: PrecisionBoard, *, per_task: bool = False) -> RenderableType:
+    """Render what each precision costs.
+
+    Args:
+        board: As `statistics.robustness` gives it.
+        per_task: Show each task too, where there are several.
+    """
+    tables = map(_table, precisions.sheets(board, per_task=per_task))
+    warnings = [Text(f"! {note}", style="yellow") for note in precisions.upcasts(board)]
+    notes = [Text(line, style="dim") for line in precisions.footnote()]
+    return Group(Text(precisions.title(board), style="bold"), *tables, *warnings, *notes)
 
 
 def _board(board: Leaderboard, *, per_task: bool) -> RenderableType:

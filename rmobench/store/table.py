@@ -118,6 +118,7 @@ def _trace(table: pa.Table, target: _Repeated) -> dict[str, Any]:
         "trace_n_grad": _calls(table, "trace"),
         "trace_time_s": _arrays(table, "trace_time_s"),
         "trace_metric": _trace_metric(table, target),
+        "trace_residual": _along_trace(table, "residual"),
         "trace_sha256": _words(table["trace_sha256"]),
     }
 
@@ -216,13 +217,21 @@ def _split(like: pa.Array, flat: Any) -> pd.Series[Any]:
 
 
 def _trace_metric(table: pa.Table, target: _Repeated) -> list[Any]:
-    """Return each trial's own target metric along its trace, NaN where it was not finite."""
-    lengths = np.diff(_chunk(table, "trace_step").offsets.to_numpy())
-    found: list[Any] = [np.full(length, np.nan) for length in lengths]
+    """Return each trial's own target metric along its trace."""
+    found: list[Any] = [None] * len(table)
     for name, mine in _by_metric(target):
-        if f"trace_metric_{name}" in table.column_names:
-            told = _arrays(table, f"trace_metric_{name}")
-            for row in np.flatnonzero(mine):
-                if len(told[row]) == len(found[row]):
-                    found[row] = told[row]
+        told = _along_trace(table, name)
+        for row in np.flatnonzero(mine):
+            found[row] = told[row]
     return found
+
+
+def _along_trace(table: pa.Table, metric: str) -> list[Any]:
+    """Return a metric along each trace, NaN where it was not finite or the trial does not have it."""
+    lengths = np.diff(_chunk(table, "trace_step").offsets.to_numpy())
+    name = f"trace_metric_{metric}"
+    told = _arrays(table, name) if name in table.column_names else [np.empty(0)] * len(table)
+    return [
+        values if len(values) == length else np.full(length, np.nan)
+        for values, length in zip(told, lengths, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from rmobench.claims import Evidence, Finding, Measure, Verdict, choose_claims, draw, examine
@@ -111,6 +112,15 @@ def test_a_baseline_that_never_arrives_counts_two_budgets():
     value = measured(finding, "PCA, subspace_tuned: iterations relative to rasa_tuned").value
     assert value.value == pytest.approx(10.0 / 200.0)
     assert measured(finding, "PCA, subspace_tuned: tasks won against rasa_tuned").value.value == 1.0
+
+
+def test_a_kind_with_one_task_is_compared_seed_by_seed():
+    runs = performance_runs({}, n_tasks=1)
+    seeds = pd.concat([runs.assign(seed=s, id=runs["id"] + str(s)) for s in range(5)], ignore_index=True)
+    finding = examine(PERFORMANCE, Evidence(runs={"subspace_heldout_tuned": seeds}))
+    ratio = measured(finding, "orthogonal CNN, subspace_tuned: iterations relative to rsgd_tuned")
+    assert (ratio.value.low, ratio.value.high) == pytest.approx((0.5, 0.5))
+    assert ratio.unit.startswith("ratio, 5 seeds of one task")
 
 
 def test_one_that_never_arrives_itself_does_not_win():

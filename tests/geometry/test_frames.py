@@ -23,6 +23,7 @@ from rmobench.geometry import (
     qr,
     qr_factor,
 )
+from rmobench.geometry.frames import off_by_rounding
 from tests.geometry.cases import ROUNDING, normal, point, unit_tangent
 
 EPS = {dtype: torch.finfo(dtype).eps for dtype in (torch.float32, torch.float64)}
@@ -183,6 +184,42 @@ def test_what_is_not_finite_goes_through(retraction: Callable[[Tensor, Tensor], 
     x, v = step((6, 3), 1.0)
     v[2, 1] = value
     assert not retraction(x, v).isfinite().all()
+
+
+@factors
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("n", "p"), [(1, 1), (4, 3), (4, 4), (3, 1)])
+def test_a_matrix_that_is_not_finite_has_no_factor(
+    factor: Callable[[Tensor], Tensor], n: int, p: int, value: float
+) -> None:
+    """Wherever the entry is, also where no reflection looks at it; the others of the batch have theirs."""
+    good = torch.eye(n, p, dtype=torch.float64)
+    batch = good.repeat(n * p, 2, 1, 1)
+    for k in range(n * p):
+        batch[k, 1, k // p, k % p] = value
+    Q = factor(batch)
+    assert Q[:, 1].isnan().all()
+    torch.testing.assert_close(Q[:, 0], batch[:, 0], rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("retraction", RETRACTIONS.values(), ids=RETRACTIONS)
+@pytest.mark.parametrize("shape", [(4, 0), (0, 0), (0, 4, 2), (3, 4, 0)])
+def test_frames_without_entries_go_through(
+    retraction: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
+    x = torch.zeros(shape, dtype=torch.float64)
+    assert retraction(x, x).shape == shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(("shape", "share"), [((64, 64), 0.2), ((512, 512), 0.2), ((2048, 4), 0.0), ((3, 40, 20), 0.1)])
+def test_a_stored_frame_is_off_by_no_more_than_its_roundings(
+    shape: tuple[int, ...], share: float, dtype: torch.dtype
+) -> None:
+    """The bound holds, and a square frame comes near it: roundings that are independent make 0.3 of it."""
+    stored = Stiefel().random(shape, torch.Generator().manual_seed(0)).to(dtype)
+    bound = off_by_rounding(shape[-1], dtype)
+    assert share * bound < Stiefel().residual(stored.double()).max() < bound
 
 
 @pytest.mark.parametrize("retraction", [qr, cholesky_qr, polar, newton_schulz])

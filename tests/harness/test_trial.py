@@ -33,9 +33,9 @@ def test_a_record_carries_everything_that_was_measured():
 
 def test_what_an_optimizer_says_of_itself_arrives_in_the_record():
     record = trial("pca_digits", "subspace", n_calls=5)
-    assert record.diagnostics.keys() == {"saturated"}
+    assert record.diagnostics.keys() == {"saturated", "stagnation"}
     assert 0.0 <= record.diagnostics["saturated"] <= 1.0
-    assert trial(n_calls=5).diagnostics == {}
+    assert trial(n_calls=5).diagnostics == {"stagnation": 0.0}
 
 
 def test_the_solved_trial_stops_at_the_last_rung():

@@ -6,6 +6,7 @@ import copy
 import gc
 import io
 import pickle
+import re
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Grassmann, Sphere, Stiefel
+from rmobench.geometry.frames import off_by_rounding
 from rmobench.optim import RASA, Landing, RiemannianAdam, RiemannianSGD, SubspaceRMO
 from rmobench.optim.riemannian import Riemannian
 from rmobench.optimizers.learned.subspace import subspace
@@ -25,7 +27,7 @@ from rmobench.optimizers.riemannian.radam import radam
 from rmobench.optimizers.riemannian.rasa import rasa
 from rmobench.optimizers.riemannian.rsgd import rsgd
 from rmobench.types import Manifold, Problem
-from tests.optimizers.frames import frame
+from tests.optimizers.frames import bowl, frame, on
 from tests.optimizers.plain_oracle import PlainOracle, drive, normal, problem, vector
 
 F64, F32, BF16 = torch.float64, torch.float32, torch.bfloat16
@@ -272,6 +274,30 @@ def test_continues_from_a_state_dict_to_the_bit(form: str, dtype: torch.dtype) -
     assert torch.equal(walk(optimizer, p, 20), walk(other, q, 20))
 
 
+@pytest.mark.parametrize("dtype", [F64, F32, BF16])
+def test_landing_continues_from_where_its_safety_lets_it_go(dtype: torch.dtype) -> None:
+    """On its way the parameter is farther off the manifold than a start of another rule may be."""
+    p, q = (on(Stiefel(), bowl, frame(5, 2, dtype=dtype)) for _ in range(2))
+    optimizer = long_landing(p)
+    walk(optimizer, p, 5)
+    assert 0.4 < Stiefel().residual(p.params["a"].detach()) < 0.5 + off_by_rounding(2, dtype) + 1e-6
+    saved = through_file({"model": p.model.state_dict(), "optimizer": optimizer.state_dict()})
+    q.model.load_state_dict(saved["model"])
+    other = long_landing(q)
+    other.load_state_dict(saved["optimizer"])
+    assert torch.equal(walk(optimizer, p, 20), walk(other, q, 20))
+    q.model.load_state_dict(saved["model"])
+    with pytest.raises(
+        ArgumentError, match=r"RiemannianSGD: a lies .* off its manifold \(stiefel\), expected at most 0\.1\."
+    ):
+        RiemannianSGD(q.model.named_parameters(), manifolds=q.manifolds)
+
+
+def long_landing(p: Problem) -> Landing:
+    """Return a rule whose steps are as long as its safety allows."""
+    return Landing(p.model.named_parameters(), manifolds=p.manifolds, lr=100.0, attraction=0.1, safety=0.5)
+
+
 @pytest.mark.parametrize(("old", "new", "expected"), [(F32, F64, F64), (F64, F32, F32), (F32, BF16, F32)])
 def test_state_is_loaded_in_the_type_that_the_rule_computes_in(
     old: torch.dtype, new: torch.dtype, expected: torch.dtype
@@ -365,11 +391,42 @@ def test_refuses_manifolds_of_parameters_that_it_does_not_have(params: Callable[
     assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize(("manifold", "shape"), [(Stiefel(), (2, 5)), (Stiefel(), (5,)), (Sphere(), ())])
-def test_refuses_parameters_that_are_no_points(manifold: Manifold, shape: tuple[int, ...]) -> None:
-    """When it is built, not at the first step."""
-    with pytest.raises(ArgumentError, match=r"x has shape \[.*\], expected"):
+@pytest.mark.parametrize(
+    ("manifold", "shape", "expected"),
+    [
+        (Stiefel(), (2, 5), r"\[\.\.\., n, p\] with p <= n"),
+        (Stiefel(), (5,), r"\[\.\.\., n, p\] with p <= n"),
+        (Sphere(), (), r"vectors \[\.\.\., n\]"),
+    ],
+)
+def test_refuses_parameters_that_are_no_points(manifold: Manifold, shape: tuple[int, ...], expected: str) -> None:
+    """When it is built, not at the first step, and by their names."""
+    said = rf"^RiemannianAdam: w cannot lie on {manifold.name}: it has shape \{list(shape)}, expected {expected}\.$"
+    with pytest.raises(ArgumentError, match=said):
         RiemannianAdam([("w", nn.Parameter(normal(*shape)))], manifolds={"w": manifold})
+
+
+@pytest.mark.parametrize("given", ["stiefel", Stiefel, 3, None])
+def test_refuses_what_is_no_manifold(given: Any) -> None:
+    said = rf"got {re.escape(repr(given))} for a, expected a manifold: an instance, e\.g\. Stiefel\(\)\.$"
+    with pytest.raises(ArgumentError, match=rf"^RiemannianSGD: {said}"):
+        RiemannianSGD(start().model.named_parameters(), manifolds={"a": given})
+    optimizer = RiemannianSGD([("b", nn.Parameter(normal(3)))], manifolds={})
+    with pytest.raises(ArgumentError, match=said):
+        optimizer.add_param_group({"params": [("a", nn.Parameter(frame(5, 2)))], "manifolds": {"a": given}})
+    assert len(optimizer.param_groups) == 1
+
+
+@every
+@pytest.mark.parametrize("shape", [(0, 4, 2), (4, 0)])
+def test_parameters_without_entries_go_along(form: str, shape: tuple[int, ...]) -> None:
+    x = nn.Parameter(torch.zeros(shape, dtype=F64))
+    kind, _, options = FORMS[form]
+    optimizer = kind([("x", x)], manifolds={"x": Stiefel()}, **options)
+    x.grad = torch.zeros_like(x)
+    for _ in range(2):
+        optimizer.step()
+    assert x.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -418,6 +475,34 @@ def test_a_parameter_that_is_off_its_manifold_is_refused(shape: tuple[int, ...])
     hint = r".*A kernel \[out, in, k, k\] is kept flat" if len(shape) > 3 else ""
     with pytest.raises(ArgumentError, match=said + hint):
         RiemannianAdam([("w", nn.Parameter(normal(*shape)))], manifolds={"w": Stiefel()})
+
+
+def test_a_frame_that_is_off_by_its_roundings_is_taken_however_large() -> None:
+    """The error of the stored frame grows with the root of p."""
+    n = 2048
+    x = torch.eye(n)
+    for k in range(4):  # a dense frame at little cost: a product of reflections
+        v = normal(n, 1, seed=k, dtype=F32)
+        x = x - (2.0 / v.square().sum()) * v @ (v.T @ x)
+    x = x.to(BF16)
+    assert Stiefel().residual(x) > 0.1
+    RiemannianSGD([("w", nn.Parameter(x))], manifolds={"w": Stiefel()})
+    with pytest.raises(ArgumentError, match=r"w lies .* off its manifold \(stiefel\), expected at most 0\.185"):
+        RiemannianSGD([("w", nn.Parameter(1.01 * torch.eye(512, dtype=BF16)))], manifolds={"w": Stiefel()})
+
+
+@pytest.mark.parametrize(("safety", "shift", "taken"), [(0.3, 0.39, True), (0.3, 0.41, False), (0.99, 1.01, False)])
+def test_landing_takes_starts_as_far_off_as_its_safety_and_no_point_that_would_stay(
+    safety: float, shift: float, taken: bool
+) -> None:
+    """Beyond 1 no step is safe."""
+    x = nn.Parameter(frame(5, 1) * (1.0 + shift) ** 0.5)
+    if taken:
+        Landing([("x", x)], manifolds={"x": Stiefel()}, safety=safety)
+    else:
+        limit = min(safety + 0.1, 1.0)
+        with pytest.raises(ArgumentError, match=rf"Landing: x lies .* expected at most {limit:g}\."):
+            Landing([("x", x)], manifolds={"x": Stiefel()}, safety=safety)
 
 
 @pytest.mark.parametrize("kind", [RASA, SubspaceRMO])

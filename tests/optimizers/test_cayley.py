@@ -58,7 +58,7 @@ def plain_adam(x: Tensor, n_steps: int, *, lr: float, s: int) -> Tensor:
     return torch.stack(points)
 
 
-@pytest.mark.parametrize("s", [0, 1, 2, 5])
+@pytest.mark.parametrize("s", [1, 2, 5])
 @pytest.mark.parametrize("lr", [0.01, 10.0])
 def test_steps_are_those_of_the_publication(s: int, lr: float) -> None:
     """With short steps, and with steps that the bound on |W| cuts."""

@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rmobench.optimizers.riemannian.rcg import rcg
+from rmobench.geometry import EUCLIDEAN, Product
+from rmobench.optimizers.riemannian.curve import Step
+from rmobench.optimizers.riemannian.evaluation import Evaluation
+from rmobench.optimizers.riemannian.line_search import Sample
+from rmobench.optimizers.riemannian.rcg import following, rcg
 from tests.optimizers.manifold_problems import brockett
 from tests.optimizers.plain_oracle import PlainOracle, drive, hessian, normal, problem, quadratic
 
@@ -83,3 +87,34 @@ def test_a_direction_that_rises_gives_way_to_the_gradients() -> None:
     assert optimizer.step(oracle) is None
     assert torch.cosine_similarity(oracle.points[n_asked] - start, -h @ start, dim=0) > 1.0 - 1e-12
     assert p.loss(p.model, None) < 0.5 * start @ h @ start
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((1.0, 0.0), (0.5, 1.0), 1.5),  # <g, y> = 0.75 < <g, g> = 1.25, <d, y> = 0.5: Hestenes and Stiefel's
+        ((1.0, 0.0), (-0.5, 1.0), 1.25 / 1.5),  # <g, y> = 1.75 > <g, g> = 1.25, <d, y> = 1.5: at most Dai and Yuan's
+        ((1.0, 0.0), (0.5, 0.0), None),  # <g, y> = -0.25 < 0, <d, y> = 0.5: not negative
+        ((1.0, 0.0), (1.5, 1.0), None),  # <g, y> = 1.75, <d, y> = -0.5: no curvature along d
+    ],
+    ids=["hestenes_stiefel", "dai_yuan", "restart", "no curvature"],
+)
+def test_the_weight_of_the_past(
+    before: tuple[float, float], after: tuple[float, float], expected: float | None
+) -> None:
+    """By hand, with d = (-1, 0) and the numbers spread over two parameters: the product is one space."""
+
+    def vector(x: float, y: float) -> dict[str, Tensor]:
+        return {"a": torch.tensor([x], dtype=torch.float64), "b": torch.tensor([y], dtype=torch.float64)}
+
+    def evaluation(gradient: tuple[float, float]) -> Evaluation:
+        return Evaluation(point=vector(0.0, 0.0), loss=0.0, rounding=0.0, gradient=vector(*gradient))
+
+    ends = {"start": Sample(0.0, 0.0, -1.0), "end": Sample(2.0, -1.0, -after[0])}
+    taken = Step(there=evaluation(after), direction=vector(-1.0, 0.0), **ends)
+    got = following(Product({"a": EUCLIDEAN, "b": EUCLIDEAN}), evaluation(before), taken)
+    if expected is None:
+        assert got.direction is None
+    else:
+        assert torch.cat([*got.direction.values()]).tolist() == pytest.approx([-after[0] - expected, -after[1]])
+    assert (got.here, got.fall) == (taken.there, pytest.approx(2.0 * (-1.0 - after[0])) if after[0] > -1.0 else None)

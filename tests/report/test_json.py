@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from rmobench.report import json_text
-from rmobench.statistics import compare, leaderboard
+from rmobench.statistics import compare, leaderboard, robustness
 from rmobench.types import Skip
 from tests.report.shapes import README, Range, Strict
 from tests.statistics.records import solved, table, trial
@@ -114,6 +114,57 @@ class Changes(Strict):
     changes: list[Change]
 
 
+class Robustness(Strict):
+    optimizer: str
+    precision: str
+    task: str | None
+    n_tasks: int
+    reference: str
+    n_trials: int
+    n_hits: int
+    n_lost: int
+    n_gained: int
+    penalty: Range
+    floor: float | None
+    floor_ratio: float | None
+    failures: dict[str, int]
+    first_failure: float | None
+    residual: float | None
+    drift: float | None
+    stagnation: float | None
+    deviation: float | None
+    state_bytes: float | None
+    state_copies: float | None
+    upcast: str | None
+
+
+class Breaking(Strict):
+    task: str
+    optimizer: str
+    precision: str
+    argument: str
+    swept: list[float]
+    n_hits: list[int]
+    n_trials: list[int]
+    broken_at: float | None
+
+
+class PrecisionBoard(Strict):
+    axis: str
+    rung: float | None
+    overall: list[Robustness]
+    tasks: list[Robustness]
+    breaking: list[Breaking]
+
+
+class Precisions(Strict):
+    shape: int
+    board: PrecisionBoard
+
+
+PRECISIONS = [Robustness, Breaking, PrecisionBoard, Precisions]
+
+
 def test_leaderboard_has_its_shape(runs, skips):
     found = msgspec.json.decode(json_text.leaderboard(leaderboard(runs), skips), type=Boards)
     assert (found.shape, found.boards[0].rows[0].optimizer, len(found.skips)) == (1, "rsgd[lr=0.1]", 2)
@@ -135,7 +186,14 @@ def test_comparison_has_its_shape(runs):
     assert msgspec.json.decode(gone, type=Changes).worse
 
 
-@pytest.mark.parametrize("shape", [Range, Pairs, Row, Score, Ending, Board, Boards, Change, Changes])
+def test_precisions_have_their_shape(precisions):
+    found = msgspec.json.decode(json_text.robustness(robustness(precisions)), type=Precisions).board
+    assert [row.penalty.value for row in found.overall] == [1.0, pytest.approx(2.0), None, None]
+    assert {row.failures.get("nonfinite") for row in found.overall} == {None, 3}
+    assert found.breaking == []
+
+
+@pytest.mark.parametrize("shape", [Range, Pairs, Row, Score, Ending, Board, Boards, Change, Changes, *PRECISIONS])
 def test_the_readme_names_every_key(shape):
     """Between backticks or in quotes; the keys of a skip are those of a score and `reason`."""
     words = set(re.findall(r"[`\"](\w+)[`\"]", README.read_text(encoding="utf-8")))

@@ -72,3 +72,21 @@ def solved(calls: float, **changes: Any) -> dict[str, Any]:
 def table(*trials: dict[str, Any]) -> pd.DataFrame:
     """Join records; ids tell repeated trials apart."""
     return pd.DataFrame([{"id": f"{i:064x}", **row} for i, row in enumerate(trials)])
+
+
+def traced(
+    record: dict[str, Any],
+    metrics: Mapping[int, float],
+    *,
+    residuals: Mapping[int, float] | None = None,
+    stagnation: float | None = None,
+) -> dict[str, Any]:
+    """Give a record its judged points, metric and residual (0 unless given) by step, and what its rehearsal saw."""
+    kept = residuals or {}
+    return {
+        **record,
+        "trace_step": list(metrics),
+        "trace_metric": list(metrics.values()),
+        "trace_residual": [kept.get(step, 0.0) for step in metrics],
+        "diagnostics": {} if stagnation is None else {"stagnation": stagnation},
+    }

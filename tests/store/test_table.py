@@ -60,7 +60,7 @@ COLUMNS = [
     "commit_at",
     "started_at",
 ]
-TRACE = ["trace_step", "trace_n_grad", "trace_time_s", "trace_metric", "trace_sha256"]
+TRACE = ["trace_step", "trace_n_grad", "trace_time_s", "trace_metric", "trace_residual", "trace_sha256"]
 
 ACCURACY = Target(metric="accuracy", rungs=(0.5, 0.9), headline=0.9, mode="max")
 START = Point(step=0, n_loss=0, n_grad=0, n_hvp=0, time_s=0.0, metrics={"accuracy": 0.1, "residual": 0.0})
@@ -122,6 +122,7 @@ def test_every_oracle_call_counts_and_each_task_has_its_own_metric(three: tuple[
     assert (row["hit_n_grad"].tolist(), row["hit_step"].tolist()) == ([12], [2])
     assert row["trace_n_grad"].tolist() == [0, 12]
     np.testing.assert_array_equal(row["trace_metric"], [0.1, np.nan])
+    np.testing.assert_array_equal(row["trace_residual"], [0.0, 1e-9])
 
 
 def test_what_is_unknown_is_missing(three: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -129,7 +130,9 @@ def test_what_is_unknown_is_missing(three: tuple[pd.DataFrame, pd.DataFrame]) ->
     unknown = ["step", "n_calls", "time_s", "final", "residual", "setup_s", "n_params", "machine", "torch", "commit"]
     assert row[[*unknown, "commit_at", "jobs", "driver", "trace_sha256", "upcast"]].isna().all()
     assert (row["status"], row["error"]) == ("killed", "exit code 9")
-    assert [len(row[name]) for name in ("hit_rung", "hit_step", "hit_n_grad", "trace_step", "trace_metric")] == [0] * 5
+    assert [len(row[name]) for name in ("hit_rung", "hit_step", "hit_n_grad", "trace_step", "trace_residual")] == [
+        0
+    ] * 5
 
 
 def test_no_matching_id_gives_the_same_columns(tmp_path: Path) -> None:

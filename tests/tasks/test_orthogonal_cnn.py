@@ -12,7 +12,7 @@ from torch import nn
 from rmobench.errors import ArgumentError, MissingDependencyError
 from rmobench.geometry import Stiefel
 from rmobench.models import frames
-from rmobench.tasks.orthogonal.images import N_JUDGED, images
+from rmobench.tasks.images import N_JUDGED, images
 from rmobench.tasks.orthogonal.orthogonal_cnn import orthogonal_cnn
 from rmobench.types import Problem
 from tests.data.published import idx_folder

@@ -69,7 +69,13 @@ def test_a_problem_does_not_share_its_memory_with_the_next() -> None:
 
 
 WRONG = {
-    "rank": ({"data": "digits", "rank": 65}, ArgumentError, r"^pca: got rank=65, expected 1 to 64\.$"),
+    "rank": ({"data": "digits", "rank": 65}, ArgumentError, r"^pca: got rank=65, expected 1 to 63\.$"),
+    "full rank": ({"data": "digits", "rank": 64}, ArgumentError, r"^pca: got rank=64, expected 1 to 63\.$"),
+    "full span": (
+        {"data": "digits", "rank": 64, "manifold": "grassmann"},
+        ArgumentError,
+        r"^pca: got rank=64, expected 1 to 63\.$",
+    ),
     "manifold": (
         {"manifold": "sphere"},
         ArgumentError,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rmobench.data import load
-from rmobench.tasks.orthogonal.samples import N_KINDS, part, samples
+from rmobench.tasks.samples import N_KINDS, part, samples
 
 
 @pytest.mark.parametrize(("n", "first"), [(1797, 900), (5000, 2500), (4000, 2000), (60_000, 30_000), (1, 100)])

@@ -8,8 +8,8 @@ import torch
 
 from rmobench.data import load
 from rmobench.errors import ArgumentError
-from rmobench.tasks.orthogonal.samples import Samples
 from rmobench.tasks.orthogonal.stiefel_classification import lowest, stiefel_classification
+from rmobench.tasks.samples import Samples
 from rmobench.types import Problem
 from tests.tasks.frame_cases import ROUNDING, build, frame, place
 

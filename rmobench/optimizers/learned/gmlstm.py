@@ -17,6 +17,7 @@ from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import riemannian_lift
 from rmobench.optimizers.learned.rule import Architecture, Rule, State, Theta, fresh_linear, linear
 from rmobench.optimizers.learned.weights import load_weights
+from rmobench.optimizers.options import check_options
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
 
@@ -107,8 +108,10 @@ def gmlstm(problem: Problem, *, lr: float = 1.0, weights: str = "gmlstm") -> Opt
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
 
     Raises:
+        ArgumentError: An option that is not in its range.
         UnfitError: The problem has another shape than the weights.
     """
+    check_options("gmlstm", lr=lr)
     trained = Trained(ARCHITECTURE, load_weights(weights, "gmlstm"))
     expected = (trained.settings["n"], trained.settings["p"])
     for name, x in problem.params.items():

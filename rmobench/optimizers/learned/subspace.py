@@ -17,6 +17,7 @@ from rmobench.optimizers.learned.lstm import fresh_lstm, lstm
 from rmobench.optimizers.learned.riemannian_lift import riemannian_lift
 from rmobench.optimizers.learned.rule import Architecture, Rule, State, Theta, fresh_linear, linear
 from rmobench.optimizers.learned.weights import load_weights
+from rmobench.optimizers.options import check_options
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
 
@@ -95,9 +96,13 @@ def subspace(problem: Problem, *, lr: float = 1.0, weights: str = "subspace") ->
 
     Args:
         problem: With matrices on a manifold; parameters without one take plain gradient descent.
-        lr: Factor of the gradients that the rule sees, whose steps are as long on average, or longer; and step length of
+        lr: Factor of the gradients that the rule sees, whose steps are as long on average, or longer; step length of
             the parameters without a manifold.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("subspace", lr=lr)
     trained = Trained(ARCHITECTURE, load_weights(weights, "subspace"))
     return riemannian_lift(problem, trained, lr=lr, diagnostics=saturation)

@@ -13,6 +13,7 @@ from rmobench.optimizers.learned.lift import Trained
 from rmobench.optimizers.learned.riemannian_lift import riemannian_lift
 from rmobench.optimizers.learned.rule import Architecture
 from rmobench.optimizers.learned.weights import load_weights
+from rmobench.optimizers.options import check_options
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
 
@@ -36,6 +37,10 @@ def subspace_scalefree(problem: Problem, *, lr: float = 1.0, weights: str = "sub
         problem: With matrices on a manifold; parameters without one take plain gradient descent.
         lr: Factor of the gradients that the rule sees; step length of the parameters without a manifold.
         weights: Name of packaged weights, or the path of a .safetensors file with its .json beside it.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("subspace_scalefree", lr=lr)
     trained = Trained(ARCHITECTURE, load_weights(weights, "subspace_scalefree"))
     return riemannian_lift(problem, trained, lr=lr, diagnostics=subspace.saturation)

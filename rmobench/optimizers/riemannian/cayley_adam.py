@@ -7,10 +7,10 @@ from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.cayley_sgd import cayley_step
-from rmobench.optimizers.riemannian.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
-from rmobench.optimizers.riemannian.radam import radam_update
+from rmobench.optimizers.riemannian.radam import radam_update, without_zeros
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
 
@@ -43,7 +43,7 @@ def cayley_adam(
         beta1: Decay of the mean of the gradient, in [0, 1).
         beta2: Decay of the mean of its square, in [0, 1).
         epsilon: Added under the root, in units of the squared gradient; to the root where there is no manifold.
-        n_iterations: Number of fixed-point iterations; 2 in the paper, 5 in its authors' code.
+        n_iterations: Number of fixed-point iterations, at least 1; 2 in the paper, 5 in its authors' code.
         restore: End with a Newton-Schulz step; False is the paper's algorithm, drift and all.
 
     Raises:
@@ -83,7 +83,7 @@ def cayley_adam_update(
     n_steps = state["n_steps"] + 1 if state else 1
     mean = torch.lerp(state["mean"], g, 1.0 - beta1) if state else (1.0 - beta1) * g
     square = torch.lerp(state["square"], square, 1.0 - beta2) if state else (1.0 - beta2) * square
-    root = (square / (1.0 - beta2**n_steps) + epsilon).sqrt()
+    root = without_zeros((square / (1.0 - beta2**n_steps) + epsilon).sqrt(), epsilon)
     scale = 1.0 / (root * (1.0 - beta1**n_steps))
     y, tangent = cayley_step(x, mean, scale, lr=lr, n_iterations=n_iterations, restore=restore)
     return y, {"mean": tangent, "square": square, "n_steps": n_steps}

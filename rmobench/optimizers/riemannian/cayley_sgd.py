@@ -7,7 +7,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames, polished
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -39,7 +39,7 @@ def cayley_sgd(
         problem: Any; parameters on other manifolds or on none take rsgd.
         lr: Step length, in units of the tangent vector per unit of gradient; at most 1 / |W| with the Frobenius norm.
         momentum: Weight of the past, in [0, 1).
-        n_iterations: Number s of fixed-point iterations.
+        n_iterations: Number s of fixed-point iterations, at least 1.
         restore: End with a Newton-Schulz step; False is the paper's algorithm, drift and all.
 
     Raises:

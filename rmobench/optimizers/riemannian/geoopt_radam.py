@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.geoopt_parameters import attach_manifolds, geoopt
 from rmobench.optimizers.torch_style import from_torch
 from rmobench.registry import optimizer
@@ -25,7 +26,11 @@ def geoopt_radam(
         lr: Step length, in units of the tangent norm; of the entries where there is no manifold.
         beta1: Decay of the mean of the gradient, in [0, 1).
         beta2: Decay of the mean of its square, in [0, 1).
-        epsilon: Added to the root, in units of the gradient.
+        epsilon: Added to the root, in units of the gradient; at zero, a gradient that is zero gives NaN there.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("geoopt_radam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
     points = attach_manifolds(problem)
     return from_torch(geoopt.optim.RiemannianAdam(points, lr=lr, betas=(beta1, beta2), eps=epsilon))

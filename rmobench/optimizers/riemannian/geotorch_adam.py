@@ -12,6 +12,7 @@ from rmobench.errors import ArgumentError
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.storage import wide
+from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Oracle, Problem
@@ -38,11 +39,12 @@ def geotorch_adam(
         lr: Step length, in units of the entries of A.
         beta1: Decay of the mean of the gradient, in [0, 1).
         beta2: Decay of the mean of its square, in [0, 1).
-        epsilon: Added to the root, in units of the gradient.
+        epsilon: Added to the root, in units of the gradient; at zero, a gradient that is zero gives NaN there.
 
     Raises:
-        ArgumentError: A manifold that has no counterpart here.
+        ArgumentError: An option that is not in its range, or a manifold that has no counterpart here.
     """
+    check_options("geotorch_adam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
     shadows = {name: _shadow(problem, name) for name in problem.params if name in problem.manifolds}
     moved = [shadows[name].z if name in shadows else p for name, p in problem.params.items()]
     inner = torch.optim.Adam(moved, lr=lr, betas=(beta1, beta2), eps=epsilon)

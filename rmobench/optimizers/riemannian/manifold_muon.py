@@ -8,7 +8,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel, newton_schulz
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import eigh, symmetric
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer
@@ -45,7 +45,7 @@ def manifold_muon(
         momentum: Weight of the past Euclidean gradients, in [0, 1).
         companion_lr: Adam's step length.
         tolerance: The dual ascent ends where the root mean square of the eigenvalues of sym(x^T A) is below this.
-        n_dual: Most iterations of the dual ascent.
+        n_dual: Most iterations of the dual ascent, at least 1.
 
     Raises:
         ArgumentError: An option that is not in its range.

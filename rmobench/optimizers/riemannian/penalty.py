@@ -7,7 +7,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pymanopt.optimizers import ConjugateGradient
+from pymanopt.optimizers.conjugate_gradient import BETA_RULES
 
+from rmobench.errors import ArgumentError
 from rmobench.optimizers.riemannian.pymanopt_problem import Questions, ending, minimize
 from rmobench.registry import optimizer
 from rmobench.types import Choice, Optimizer, Problem
@@ -48,5 +50,10 @@ def pymanopt_cg(problem: Problem, *, beta_rule: str = "HestenesStiefel") -> Opti
     Args:
         problem: A deterministic one, on products of Euclidean spaces, spheres, Stiefel and Grassmann manifolds.
         beta_rule: The past direction's weight, as pymanopt spells it.
+
+    Raises:
+        ArgumentError: A rule that pymanopt does not have.
     """
+    if beta_rule not in BETA_RULES:
+        raise ArgumentError(f"pymanopt_cg: got beta_rule={beta_rule!r}, expected one of {', '.join(BETA_RULES)}.")
     return minimize(problem, lambda ask: TickingConjugateGradient(ask, beta_rule), n_vectors=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pymanopt.optimizers import TrustRegions
 
 from rmobench.optimizers.riemannian.pymanopt_problem import Questions, ending, minimize
+from rmobench.optimizers.riemannian.rtr import check_shares
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Optimizer, Problem
 
@@ -42,9 +43,13 @@ def pymanopt_rtr(problem: Problem, *, acceptance: float = 0.1, reduction: float 
     Args:
         problem: A deterministic one, on products of Euclidean spaces, spheres, Stiefel and Grassmann manifolds.
         acceptance: rho', share of the predicted decrease that a step must bring, in [0, 0.25).
-        reduction: kappa, the part of the residual that the inner iteration may leave, below 1.
-        order: theta, by how much the order of convergence exceeds 1.
+        reduction: kappa, the part of the residual that the inner iteration may leave, in (0, 1).
+        order: theta, by how much the order of convergence exceeds 1, in (0, 1].
+
+    Raises:
+        ArgumentError: A number out of its range.
     """
+    check_shares("pymanopt_rtr", acceptance=acceptance, reduction=reduction, order=order)
 
     def solver(ask: Questions) -> TickingTrustRegions:
         return TickingTrustRegions(ask, acceptance=acceptance, reduction=reduction, order=order)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
@@ -16,7 +18,7 @@ from rmobench.types import Log, Manifold, Optimizer, Problem
     family="riemannian",
     source="Becigneul, Ganea 2019, ICLR, arXiv 1810.00760, with the bias correction of Kingma, Ba 2015",
     version=2,
-    handles=("sphere", "stiefel", "grassmann"),
+    handles=("sphere", "stiefel", "grassmann", "spd"),
     upcasts="float32",
     search={"lr": Log(1e-4, 1.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
 )
@@ -33,7 +35,7 @@ def radam(
         lr: Step length, in units of the tangent norm; of the entries where there is no manifold.
         beta1: Decay of the mean of the gradient, in [0, 1).
         beta2: Decay of the mean of its square, in [0, 1).
-        epsilon: Added to the root, in units of the gradient.
+        epsilon: Added to the root, in units of the gradient; at zero, what has never had a gradient stays.
 
     Raises:
         ArgumentError: An option that is not in its range.
@@ -50,6 +52,12 @@ def radam_update(
     n_steps = state["n_steps"] + 1 if state else 1
     mean = torch.lerp(state["mean"], g, 1.0 - beta1) if state else (1.0 - beta1) * g
     square = torch.lerp(state["square"], square, 1.0 - beta2) if state else (1.0 - beta2) * square
-    root = (square / (1.0 - beta2**n_steps)).sqrt() + epsilon
+    root = without_zeros((square / (1.0 - beta2**n_steps)).sqrt() + epsilon, epsilon)
     y = manifold.retract(x, mean * (-lr / (1.0 - beta1**n_steps) / root))  # the division is by one number per point
     return y, {"mean": manifold.transport(x, y, mean), "square": square, "n_steps": n_steps}
+
+
+def without_zeros(divisor: Tensor, epsilon: float) -> Tensor:
+    """Return the divisor with infinity for zero, which it holds for want of an epsilon: zero over that is no step."""
+    kept = epsilon >= torch.finfo(divisor.dtype).tiny
+    return divisor if kept else divisor.masked_fill(divisor == 0.0, math.inf)

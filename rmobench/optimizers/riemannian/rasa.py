@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from rmobench.geometry import EUCLIDEAN
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
+from rmobench.optimizers.riemannian.radam import without_zeros
 from rmobench.registry import optimizer
 from rmobench.types import Log, Manifold, Optimizer, Problem
 
@@ -31,7 +32,7 @@ def rasa(problem: Problem, *, lr: float = 0.01, beta: float = 0.99, epsilon: flo
         problem: Any; manifolds must be of matrices.
         lr: Step length, in units of the entries.
         beta: Decay of the means of squares, in [0, 1).
-        epsilon: Least mean square, in units of the squared gradient.
+        epsilon: Least mean square, in units of the squared gradient; at zero, what has never had a gradient stays.
 
     Raises:
         ArgumentError: An option that is not in its range.
@@ -50,7 +51,7 @@ def rasa_update(
         mean, largest = f"{side}_mean", f"{side}_largest"
         new[mean] = torch.lerp(state[mean], square, 1.0 - beta) if state else (1.0 - beta) * square
         new[largest] = torch.maximum(state[largest], new[mean]) if state else new[mean].clamp_min(epsilon)
-        direction = direction * new[largest].pow(-0.5 / len(squares))
+        direction = direction * without_zeros(new[largest], epsilon).pow(-0.5 / len(squares))
     return manifold.retract(x, -lr * manifold.tangent(x, direction)), new
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
@@ -14,7 +14,7 @@ from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
     family="riemannian",
     source="Bonnabel 2013, IEEE TAC 58(9); transport: Absil, Mahony, Sepulchre 2008, sec. 8.1",
     version=2,
-    handles=("sphere", "stiefel", "grassmann"),
+    handles=("sphere", "stiefel", "grassmann", "spd"),
     upcasts="float32",
     search={"lr": Log(1e-3, 100.0), "momentum": Linear(0.0, 0.99)},
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rmobench.errors import ArgumentError
 from rmobench.geometry import Product
 from rmobench.optimizers.riemannian.evaluation import (
     Evaluation,
@@ -73,11 +74,17 @@ def rtr(
 
     Args:
         problem: A deterministic one; all parameters are one point of a product, those without a manifold Euclidean.
-        radius: Radius of the ball at the start, in units of the tangent norm; below 1000, the largest one.
+        radius: Radius of the ball at the start, in units of the tangent norm, in (0, 1000]; 1000 is the largest ever.
         acceptance: Share of the predicted decrease that a step must bring, in [0, 0.25).
-        reduction: kappa, the part of the residual that the inner iteration may leave, below 1.
+        reduction: kappa, the part of the residual that the inner iteration may leave, in (0, 1).
         order: theta, by how much the order of convergence exceeds 1, in (0, 1].
+
+    Raises:
+        ArgumentError: A number out of its range.
     """
+    if not 0.0 < radius <= LARGEST_RADIUS:
+        raise ArgumentError(f"rtr: got radius={radius}, expected 0 < radius <= {LARGEST_RADIUS:g}.")
+    check_shares("rtr", acceptance=acceptance, reduction=reduction, order=order)
     manifold = product_of(problem)
     at: Iterate | None = None
     norm_at_start = 0.0
@@ -113,6 +120,15 @@ def rtr(
         return tensors_in((at.here.point, at.here.gradient, at.ambient) if at is not None else ())
 
     return Optimizer(step, state=state)
+
+
+def check_shares(owner: str, *, acceptance: float, reduction: float, order: float) -> None:
+    """Raise ArgumentError unless the numbers make a trust region method, of superlinear convergence."""
+    if not (0.0 <= acceptance < 0.25 and 0.0 < reduction < 1.0 and 0.0 < order <= 1.0):
+        raise ArgumentError(
+            f"{owner}: got acceptance={acceptance}, reduction={reduction}, order={order}; expected "
+            "0 <= acceptance < 0.25, 0 < reduction < 1 and 0 < order <= 1."
+        )
 
 
 def tried(

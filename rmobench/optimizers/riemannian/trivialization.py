@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rmobench.errors import ArgumentError
 from rmobench.geometry import EUCLIDEAN, Geodesic, Sphere, Stiefel
-from rmobench.optimizers.riemannian.options import checked
+from rmobench.optimizers.options import checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.registry import optimizer

@@ -42,18 +42,18 @@ def components_problem(
     Args:
         task: Its name, for the message.
         C: Covariance [n, n] of unit trace, float64 on the CPU.
-        rank: Number p of directions, 1 to n.
+        rank: Number p of directions, 1 to n - 1: n of them explain all, whichever they are.
         manifold: Of the frames, or of their spans.
         init: Draws the start, uniform on the manifold.
         device: Where x and the covariance live.
         dtype: Storage precision of both.
 
     Raises:
-        ArgumentError: A rank that does not exist.
+        ArgumentError: A rank out of its range.
     """
     n = len(C)
-    if not 1 <= rank <= n:
-        raise ArgumentError(f"{task}: got rank={rank}, expected 1 to {n}.")
+    if not 1 <= rank < n:
+        raise ArgumentError(f"{task}: got rank={rank}, expected 1 to {n - 1}.")
     return frame_problem(
         unexplained,
         {"covariance": C},
@@ -61,7 +61,6 @@ def components_problem(
         manifold=manifold,
         start=manifold.random((n, rank), init),
         nearest=qr_factor,  # spans what x spans, which is all that counts here
-        flat=rank == n,
         device=device,
         dtype=dtype,
     )

@@ -29,7 +29,6 @@ def frame_problem(
     manifold: Manifold,
     start: Tensor,
     nearest: Callable[[Tensor], Tensor] | None = None,
-    flat: bool = False,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Problem:
@@ -44,7 +43,6 @@ def frame_problem(
         manifold: Of x.
         start: x [n, p], float64 on the CPU.
         nearest: Takes x to the frame that is judged; default: the manifold's nearest.
-        flat: Every frame is optimal, so that all differences of values are rounding.
         device: Where x and the constants live.
         dtype: Storage precision of x and of the constants that are not integers.
     """
@@ -66,8 +64,7 @@ def frame_problem(
     def judge(model: nn.Module) -> Mapping[str, float]:
         x = _exact(model)
         reached = objective(x)
-        gap = 0.0 if flat else (reached - optimum) / height
-        return {"objective": reached, "gap": gap, "residual": manifold.residual(x).item()}
+        return {"objective": reached, "gap": (reached - optimum) / height, "residual": manifold.residual(x).item()}
 
     return Problem(model=model, loss=loss, batches=itertools.repeat(None), judge=judge, manifolds={"x": manifold})
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from rmobench.models import small_cnn
 from rmobench.registry import task
-from rmobench.tasks.orthogonal.images import images, images_problem
+from rmobench.tasks.images import images, images_problem
 from rmobench.types import Budget, Problem, Target
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from rmobench.errors import ArgumentError
 from rmobench.models import ResNet, resnet18, resnet50
 from rmobench.registry import task
-from rmobench.tasks.orthogonal.images import images, images_problem
+from rmobench.tasks.images import images, images_problem
 from rmobench.types import Budget, Problem, Target
 
 NETWORKS: Mapping[int, Callable[..., ResNet]] = MappingProxyType({18: resnet18, 50: resnet50})

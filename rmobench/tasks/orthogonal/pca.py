@@ -13,7 +13,7 @@ from rmobench.errors import ArgumentError
 from rmobench.geometry import Grassmann, Stiefel
 from rmobench.registry import task
 from rmobench.tasks.orthogonal.components import components_problem, covariance
-from rmobench.tasks.orthogonal.samples import samples
+from rmobench.tasks.samples import samples
 from rmobench.tasks.streams import stream
 from rmobench.types import Manifold, Problem
 
@@ -46,14 +46,14 @@ def pca(
         device: Where x and the covariance live.
         dtype: Storage precision of both.
         data: A name that `rmobench data list` shows.
-        rank: Number p of directions, 1 to the entries of a row of the data.
+        rank: Number p of directions, at least 1 and less than the entries of a row of the data.
         manifold: "stiefel", or "grassmann" as the value depends on the span alone.
         split: "all" rows; "train": those that learned optimizers may be trained on; "held_out": the others.
         instance: 0: every row of the split; k: half of its rows of five kinds, drawn anew for each k.
 
     Raises:
         UnknownNameError: No such data.
-        ArgumentError: A rank, manifold, split or instance that does not exist.
+        ArgumentError: A rank out of its range, or a manifold, split or instance that does not exist.
         MissingDependencyError: The data are not on this machine.
     """
     if manifold not in MANIFOLDS:

@@ -28,11 +28,11 @@ def pca_digits(
         seed: Draws the start, uniform on the manifold.
         device: Where x and the covariance live.
         dtype: Storage precision of both.
-        rank: Number p of directions, 1 to 64.
+        rank: Number p of directions, 1 to 63.
         retraction: A name in `RETRACTIONS`.
 
     Raises:
-        ArgumentError: A rank or a retraction that does not exist.
+        ArgumentError: A rank out of its range, or a retraction that does not exist.
     """
     if retraction not in RETRACTIONS:
         raise ArgumentError(f"pca_digits: got retraction={retraction!r}, expected one of {', '.join(RETRACTIONS)}.")

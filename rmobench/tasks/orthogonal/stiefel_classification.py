@@ -16,7 +16,7 @@ from rmobench.errors import ArgumentError
 from rmobench.geometry import Stiefel, qr_factor
 from rmobench.registry import task
 from rmobench.tasks.orthogonal.frame import frame_problem
-from rmobench.tasks.orthogonal.samples import Samples, samples
+from rmobench.tasks.samples import Samples, samples
 from rmobench.tasks.streams import stream
 from rmobench.types import Problem
 

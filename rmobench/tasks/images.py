@@ -16,7 +16,7 @@ from rmobench.data import Dataset, load
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Stiefel
 from rmobench.models import frames, started
-from rmobench.tasks.orthogonal.samples import part
+from rmobench.tasks.samples import part
 from rmobench.tasks.streams import stream
 from rmobench.types import Problem
 
@@ -91,9 +91,9 @@ def images_problem(
 
     Judged are, in float32 and with every frame put back onto the manifold, the training loss (`objective`, on the first
     1,000 images) and the share of test images that are classified correctly (`accuracy`), batch normalisation using its
-    running statistics; `residual` is the largest |M^T M - I| of a layer, in float64. Running statistics follow every
-    evaluation that an optimizer asks for: those of an optimizer that leaves the manifold belong to its own kernels, so
-    that its accuracy is that of a network which nobody trained.
+    running statistics; `residual` is the largest |M^T M - I| of a layer, in float64 (0 without such layers). Running
+    statistics follow every evaluation that an optimizer asks for: those of an optimizer that leaves the manifold belong
+    to its own kernels, so that its accuracy is that of a network which nobody trained.
 
     Args:
         task: Its name, for the message.
@@ -156,11 +156,11 @@ class _Judge:
         for frame in frames(self._copy).values():
             frame.copy_(self.manifold.project(frame))
         (inputs, labels), (test, test_labels) = self._train, self._test
-        residuals = [self.manifold.residual(frame.double()) for frame in frames(model).values()]
+        residuals = [self.manifold.residual(frame.double()).item() for frame in frames(model).values()]
         return {
             "objective": cross_entropy(self._logits(inputs), labels).item(),
             "accuracy": (self._logits(test).argmax(-1) == test_labels).double().mean().item(),
-            "residual": torch.stack(residuals).max().item(),
+            "residual": max(residuals, default=0.0),
         }
 
     def _logits(self, inputs: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Curvature as a preconditioner, and natural gradients on positive definite matrices."""

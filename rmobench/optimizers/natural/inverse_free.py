@@ -1,0 +1,154 @@
+"""Structured inverse-free natural gradients: K K^T and C C^T in the place of KFAC's inverses.
+
+Per layer W [d_o, d_i], with rows a [m, d_i] of inputs, g [m, d_o] of gradients, and Pi the projection of a structure:
+    H_K = Pi(K^T a^T a K), H_C = Pi(C^T g^T g C)
+    INGD   n_K = 1/2 [tr(H_C) / d_o H_K + damping tr(C^T C) / d_o Pi(K^T K) - I], n_C with the roles exchanged
+    IKFAC  n_K = 1/2 [H_K + damping Pi(K^T K) - I], n_C likewise
+    m_K <- momentum_cov m_K + n_K;  K <- K - lr_cov K m_K, both sides from the old K and C
+    direction C C^T G K K^T
+Products only. Source: Lin, Dangel, Eschenhagen et al. 2024, ICML, arXiv 2312.05705, fig. 3 and 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rmobench.curvature import Factor, Structure, largest, plus, scaled
+from rmobench.optimizers.natural.layered import Preconditioner, layered
+from rmobench.optimizers.natural.layers import Layer
+from rmobench.optimizers.natural.momentum import Momentum
+from rmobench.optimizers.options import check_options, check_period
+from rmobench.types import Optimizer, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covariance:
+    """How the factors move."""
+
+    adaptive: bool  # INGD: each side is scaled by the mean curvature of the other; else IKFAC
+    lr_cov: float
+    momentum_cov: float
+    damping: float
+    warm_up: bool = True  # small steps of the factors at first
+    normalise: bool = False  # divide a factor's step by the largest entry of m where that is above 1
+
+    def lr_at(self, t: int) -> float:
+        """Return the step of the factors at step t: 2 % of it up to step 100, 20 % up to 500, then all."""
+        share = 1.0 if not self.warm_up or t >= 500 else 0.2 if t >= 100 else 0.02
+        return share * self.lr_cov
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One factor, K [d_i, d_i] or C [d_o, d_o], and its momentum."""
+
+    structure: Structure
+    size: int
+    factor: Factor
+    momentum: Factor | None = None
+
+    def curvature(self, rows: list[Tensor]) -> tuple[Factor, Tensor]:
+        """Return Pi(K^T a^T a K), and the mean of the diagonal below the projection."""
+        seen = [self.structure.times(Y, self.factor) for Y in rows]
+        H = self.structure.project_gram(seen[0])
+        for Y in seen[1:]:
+            H = plus(H, self.structure.project_gram(Y))
+        return H, torch.stack([Y.square().sum() for Y in seen]).sum() / self.size
+
+    def moved(self, n: Factor, how: Covariance, t: int) -> Side:
+        """Return the side after a step along the tangent n."""
+        m = n if self.momentum is None else plus(n, self.momentum, how.momentum_cov)
+        lr: float | Tensor = how.lr_at(t)
+        if how.normalise:
+            lr = lr / largest(m).clamp_min(1.0)
+        K = plus(self.factor, self.structure.product(self.factor, m), -lr)
+        return Side(self.structure, self.size, K, m if how.momentum_cov else None)
+
+    def tangent(self, H: Factor, other: Side, mean_other: Tensor, how: Covariance) -> Factor:
+        """Return n from this side's projected curvature and the other side."""
+        weight: float | Tensor = how.damping
+        if how.adaptive:
+            H = scaled(H, mean_other)
+            weight = how.damping * (other.structure.square(other.factor) / other.size)
+        n = plus(H, self.structure.gram(self.factor), weight)
+        return scaled(self.structure.shifted(n, -1.0), 0.5)
+
+    def applied(self, G: Tensor) -> Tensor:
+        """Return G K K^T, G [m, d]."""
+        return self.structure.times_transposed(self.structure.times(G, self.factor), self.factor)
+
+
+def side(chosen: Structure, size: int, like: Tensor) -> Side:
+    """Return the side at its start, the identity."""
+    return Side(chosen, size, chosen.identity(size, dtype=like.dtype, device=like.device))
+
+
+def inverse_free(
+    owner: str,
+    problem: Problem,
+    how: Covariance,
+    *,
+    chosen: Structure,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    period: int,
+    sharing: str,
+) -> Optimizer:
+    """Precondition every layer of a problem by factors that are moved without an inverse.
+
+    Args:
+        owner: Whose options these are, as messages begin.
+        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball.
+        how: How the factors move.
+        chosen: Structure of both factors.
+        lr: Step length, in units of the preconditioned gradient.
+        momentum: Weight of the past, in [0, 1).
+        weight_decay: Times the parameters, added to the preconditioned gradient.
+        period: Steps from one move of the factors to the next.
+        sharing: "expand" or "reduce": how positions that share a weight count.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
+    """
+    check_options(
+        owner,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        lr_cov=how.lr_cov,
+        momentum_cov=how.momentum_cov,
+        damping=how.damping,
+    )
+    check_period(owner, period)
+    sides: dict[str, tuple[Side, Side]] = {}  # of K and of C, by the name of the weight
+
+    def of(layer: Layer) -> tuple[Side, Side]:
+        name, weight = layer.names[0], layer.module.weight
+        if name not in sides:
+            d_o, d_i = layer.shape
+            sides[name] = side(chosen, d_i, weight), side(chosen, d_o, weight)
+        return sides[name]
+
+    def update(layer: Layer, t: int) -> None:
+        K, C = of(layer)
+        H_K, mean_K = K.curvature(layer.inputs)
+        H_C, mean_C = C.curvature(layer.slopes)
+        n_K, n_C = K.tangent(H_K, C, mean_C, how), C.tangent(H_C, K, mean_K, how)
+        sides[layer.names[0]] = K.moved(n_K, how, t), C.moved(n_C, how, t)
+
+    def precondition(layer: Layer, gradient: Tensor) -> Tensor:
+        K, C = of(layer)
+        return C.applied(K.applied(gradient).mT).mT
+
+    return layered(
+        owner,
+        problem,
+        Preconditioner(update, precondition, lambda: [(s.factor, s.momentum or ()) for p in sides.values() for s in p]),
+        Momentum(lr=lr, momentum=momentum, weight_decay=weight_decay),
+        period=period,
+        sharing=sharing,
+    )

@@ -1,0 +1,1 @@
+"""Symmetric positive definite matrices: likelihoods, means, mixtures, clusters, each with a certified minimum."""

@@ -1,0 +1,1 @@
+"""Ordinary networks on small images."""

@@ -1,0 +1,36 @@
+"""What a step calls, as the dispatcher sees it."""
+
+from __future__ import annotations
+
+from torch import Tensor, dtype
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+HARMLESS = ("linalg_vector_norm", "linalg_matrix_norm")
+FACTORISATIONS = ("linalg_", "chol", "inverse", "solve", "eig", "svd", "geqrf", "orgqr", "lu_")
+"""Beginnings and parts of the names of every kernel that factorises, inverts or solves."""
+
+
+class Kernels(TorchDispatchMode):
+    """Remembers the names, the types and the largest size of results with more than one entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.dtypes: set[dtype] = set()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.names.add(func._schema.name.removeprefix("aten::"))
+        for value in tree_iter(out):
+            if isinstance(value, Tensor) and value.numel() > 1 and value.is_floating_point():
+                self.dtypes.add(value.dtype)
+                self.largest = max(self.largest, value.numel())
+        return out
+
+    @property
+    def factorisations(self) -> list[str]:
+        """Return the names that factorise, invert or solve."""
+        suspects = self.names.difference(HARMLESS)
+        return sorted(name for name in suspects if any(part in name for part in FACTORISATIONS))

@@ -1,0 +1,218 @@
+"""Momentum in generalised normal coordinates against its oracles, and Adam on Cholesky factors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rmobench.curvature import Arrow, Diagonal, LowerTriangular
+from rmobench.errors import ArgumentError
+from rmobench.geometry import Spd
+from rmobench.optimizers.natural.cholesky_adam import cholesky_adam, coordinates, lower, pulled_back
+from rmobench.optimizers.natural.gnc import MAPS, gnc
+from rmobench.optimizers.natural.gnc_group import gnc_group, group_of, stored
+from rmobench.optimizers.riemannian.heavy_ball_exact import heavy_ball_exact
+from rmobench.tasks.covariance.structured_precision import structured_precision
+from rmobench.types import Problem
+from tests.optimizers.manifold_problems import point, problem
+from tests.optimizers.plain_oracle import PlainOracle, drive, normal
+
+N = 6
+HOW = {"lr": 0.15, "momentum": 0.7}
+
+
+def logdet_gap(x: Tensor) -> Tensor:
+    """tr(S x) - log det x, S fixed: the least value is at the inverse of S."""
+    S = point(Spd(), N, N, seed=1).to(x.dtype)
+    return (S * x).sum() - 2.0 * torch.linalg.cholesky_ex(x).L.diagonal().log().sum()
+
+
+def far_from_normal(x: Tensor) -> Tensor:
+    """A loss whose gradient is neither symmetric nor commutes with the point."""
+    A, B = normal(N, N, seed=3).to(x.dtype), point(Spd(), N, N, seed=4).to(x.dtype)
+    return (A @ x).square().mean() + (B * x).sum().exp().log1p() - 0.3 * x.diagonal().log().sum()
+
+
+LOSSES = [logdet_gap, far_from_normal]
+
+
+def on_spd(f, start: Tensor) -> Problem:
+    return problem(f, start, manifolds={"a": Spd()})
+
+
+def ends(build, p: Problem, n_steps: int, **how) -> Tensor:
+    """Return the iterates after every step, [n_steps, n, n]."""
+    oracle = PlainOracle(p, n_calls=n_steps)
+    drive(build(p, **how), oracle)
+    return torch.stack(oracle.iterates).reshape(-1, N, N)
+
+
+@pytest.mark.parametrize("f", LOSSES)
+def test_with_the_exponential_it_is_the_heavy_ball_with_parallel_transport(f) -> None:
+    start = point(Spd(), N, N, seed=2)
+    got = ends(gnc, on_spd(f, start), 60, map="exp", **HOW)
+    expected = ends(heavy_ball_exact, on_spd(f, start), 60, **HOW)
+    assert len(got) == 60
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("map_", MAPS)
+def test_it_is_equivariant_under_congruence(map_: str) -> None:
+    """From R^-1 A the same iterates on y -> f(R y R^T), seen through R."""
+    R = normal(N, N, seed=5) + 3.0 * torch.eye(N, dtype=torch.float64)
+    start = point(Spd(), N, N, seed=2)
+    inverse = torch.linalg.inv(R)
+    got = ends(gnc, on_spd(lambda y: logdet_gap(R @ y @ R.T), inverse @ start @ inverse.T), 40, map=map_, **HOW)
+    expected = ends(gnc, on_spd(logdet_gap, start), 40, map=map_, **HOW)
+    torch.testing.assert_close(R @ got @ R.T, expected, rtol=1e-12, atol=1e-13 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("map_", MAPS)
+def test_every_map_ends_at_the_closed_form(map_: str) -> None:
+    optimum = torch.linalg.inv(point(Spd(), N, N, seed=1))
+    got = ends(gnc, on_spd(logdet_gap, torch.eye(N, dtype=torch.float64)), 600, map=map_, lr=0.2, momentum=0.7)
+    torch.testing.assert_close(got[-1], optimum, rtol=0, atol=1e-12 * optimum.norm().item())
+
+
+def test_the_second_order_map_keeps_points_positive_where_the_first_does_not() -> None:
+    start = torch.eye(N, dtype=torch.float64)
+    far = {"lr": 4.0, "momentum": 0.0}
+    eigenvalues = {
+        name: torch.linalg.eigvalsh(ends(gnc, on_spd(lambda x: 0.5 * x.trace(), start), 1, map=name, **far)[0]).min()
+        for name in ("h1", "h2")
+    }
+    assert eigenvalues["h1"] == 0.0  # I - lr / 2 (1 / 2) I is singular
+    assert eigenvalues["h2"] == pytest.approx(0.25)
+
+
+class Kernels(TorchDispatchMode):
+    """Remembers what is called, and in which types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.dtypes: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.names.add(func._schema.name.removeprefix("aten::"))
+        self.dtypes |= {t.dtype for t in (out if isinstance(out, tuple) else (out,)) if isinstance(t, Tensor)}
+        return out
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_a_step_is_products_in_the_type_of_the_point(dtype: torch.dtype) -> None:
+    p = on_spd(lambda x: x.square().sum() + (x * x.detach().mT).sum(), point(Spd(), N, N).to(dtype))
+    optimizer = gnc(p)
+    with Kernels() as seen:
+        drive(optimizer, PlainOracle(p, n_calls=3))
+    assert seen.dtypes == {dtype}
+    assert not any(
+        part in name for name in seen.names for part in ("linalg", "chol", "inv", "solve", "eig", "svd", "qr")
+    )
+
+
+def test_a_start_that_is_not_positive_definite_is_refused() -> None:
+    p = on_spd(torch.sum, -torch.eye(N, dtype=torch.float64))
+    for build in (gnc, cholesky_adam):
+        with pytest.raises(ArgumentError, match="a is not positive definite at the start"):
+            build(p)
+
+
+def test_an_unknown_map_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="expected one of h1, h2, exp"):
+        gnc(on_spd(torch.sum, torch.eye(N, dtype=torch.float64)), map="h3")
+
+
+# --- structured factors ------------------------------------------------------------------------------------
+
+LIKELIHOOD = {"diagonal": 30.000, "arrow": 7.2915, "lower_triangular": -40.6469}
+"""The least values on the correlations of breast_cancer, 30 x 30."""
+
+
+def likelihood(structure: str, n_calls: int, lr: float) -> tuple[float, float]:
+    """Return the value and the gap after so many steps."""
+    p = structured_precision(0, torch.device("cpu"), torch.float64, structure=structure)
+    drive(gnc_group(p, lr=lr), PlainOracle(p, n_calls=n_calls))
+    judged = p.judge(p.model)
+    return judged["objective"], judged["gap"]
+
+
+@pytest.mark.parametrize("structure", ["diagonal", "lower_triangular"])
+def test_structured_precisions_end_at_the_closed_form(structure: str) -> None:
+    value, gap = likelihood(structure, 400, 0.1)
+    assert value == pytest.approx(LIKELIHOOD[structure], abs=1e-4)
+    assert gap <= 1e-6
+
+
+def test_the_arrow_is_hard() -> None:
+    """Its factor is badly conditioned: a hundredth of the gap is left after 400 steps."""
+    value, gap = likelihood("arrow", 400, 0.1)
+    assert LIKELIHOOD["arrow"] < value
+    assert 1e-3 < gap < 0.05
+
+
+def test_a_triangular_factor_follows_the_formula_in_dense_matrices() -> None:
+    S = point(Spd(), N, N, seed=1)
+    start = torch.linalg.cholesky(point(Spd(), N, N, seed=2))
+    p = problem(lambda B: (S @ B * B).sum() - 2.0 * B.diagonal().log().sum(), start, manifolds={})
+    p.model.register_buffer("support", torch.ones(N, N, dtype=torch.float64).tril())
+    drive(gnc_group(p, lr=0.1, momentum=0.8), PlainOracle(p, n_calls=25))
+    B, m = start, torch.zeros_like(start)
+    for _ in range(25):
+        M = B.T @ S @ B - torch.eye(N, dtype=torch.float64)  # B^T (S - X^-1) B
+        m = 0.8 * m + M.tril() + M.tril(-1)
+        step = -0.05 * m
+        B = B @ (torch.eye(N, dtype=torch.float64) + step + 0.5 * step @ step)
+    torch.testing.assert_close(next(iter(p.params.values())), B, rtol=0, atol=1e-12)
+
+
+def test_groups_are_read_off_their_support() -> None:
+    ones = torch.ones(5, 5, dtype=torch.float64)
+    arrow = torch.eye(5, dtype=torch.float64)
+    arrow[:, :2] = 1.0
+    assert group_of(torch.eye(5)) == Diagonal()
+    assert group_of(ones.tril()) == LowerTriangular()
+    assert group_of(arrow) == Arrow(2)
+    assert group_of(ones) == Arrow(5)
+    with pytest.raises(ArgumentError, match="the support is that of no diagonal, arrow or lower triangular"):
+        group_of(ones.triu())
+    B = normal(5, 5) * arrow
+    torch.testing.assert_close(Arrow(2).dense(stored(Arrow(2), B)), B, rtol=0, atol=0)
+
+
+# --- Adam on Cholesky factors ------------------------------------------------------------------------------
+
+
+def test_coordinates_are_inverted() -> None:
+    L = torch.linalg.cholesky(point(Spd(), N, N))
+    torch.testing.assert_close(lower(coordinates(L)), L, rtol=0, atol=1e-14)
+
+
+def test_the_gradient_is_that_of_automatic_differentiation() -> None:
+    z = normal(N, N, seed=1).requires_grad_()
+    x = lower(z) @ lower(z).mT
+    x.retain_grad()
+    (expected,) = torch.autograd.grad(far_from_normal(x), z, retain_graph=True)
+    (g,) = torch.autograd.grad(far_from_normal(x), x)
+    torch.testing.assert_close(pulled_back(z.detach(), g), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_adam_on_factors_ends_near_the_closed_form() -> None:
+    p = on_spd(logdet_gap, torch.eye(N, dtype=torch.float64))
+    best = N + torch.linalg.slogdet(point(Spd(), N, N, seed=1)).logabsdet
+    drive(cholesky_adam(p, lr=0.02), PlainOracle(p, n_calls=3000))
+    assert p.loss(p.model, None).item() == pytest.approx(best.item(), abs=1e-6)
+
+
+def test_without_a_manifold_it_is_adam() -> None:
+    p, q = (problem(lambda x: (x - 2.0).square().sum(), normal(4), manifolds={}) for _ in range(2))
+    drive(cholesky_adam(p, lr=0.1), PlainOracle(p, n_calls=20))
+    (x,) = q.params.values()
+    adam = torch.optim.Adam([x], lr=0.1)
+    for _ in range(20):
+        x.grad = 2.0 * (x.detach() - 2.0)
+        adam.step()
+    torch.testing.assert_close(next(iter(p.params.values())), x)

@@ -1,0 +1,332 @@
+"""KFAC and its inverse-free relatives: rows, factors, oracles, and what a step calls."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, unfold
+
+from rmobench.curvature import STRUCTURES, Dense, structure_named
+from rmobench.errors import ArgumentError, UnknownNameError
+from rmobench.optimizers.natural.ikfac import ikfac
+from rmobench.optimizers.natural.ingd import ingd
+from rmobench.optimizers.natural.inverse_free import Covariance, Side, side
+from rmobench.optimizers.natural.kfac import averaged, kfac
+from rmobench.optimizers.natural.layers import layers_of
+from rmobench.optimizers.natural.singd import singd
+from rmobench.types import Optimizer, Problem
+from tests.optimizers.kernels import Kernels
+
+F64 = torch.float64
+EXACT = 1e-12
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = F64) -> Tensor:
+    return torch.randn(shape, generator=seeded(seed), dtype=F64).to(dtype)
+
+
+class Small(nn.Module):
+    """A convolution, a normalisation, a linear layer on tokens, one without a bias, and a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 8, 3, stride=2, padding=1)
+        self.norm = nn.LayerNorm(8)
+        self.tokens = nn.Linear(8, 10)
+        self.head = nn.Linear(10, 4, bias=False)
+        self.shift = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(self.conv(x).flatten(2).mT)
+        out: Tensor = self.head(self.tokens(tokens).tanh().mean(1)) + self.shift
+        return out
+
+
+def loss(model: nn.Module, batch) -> Tensor:
+    return cross_entropy(model(batch[0]), batch[1])
+
+
+def small(dtype: torch.dtype = F64) -> Problem:
+    model = Small().to(dtype)
+    for i, p in enumerate(model.parameters()):
+        p.data.copy_(0.3 * normal(*p.shape, seed=i))
+    data = [
+        (normal(6, 2, 8, 8, seed=s, dtype=dtype), torch.randint(4, (6,), generator=seeded(s))) for s in range(20, 24)
+    ]
+    return Problem(model=model, loss=loss, batches=itertools.cycle(data), judge=lambda m: {})
+
+
+def steps(optimizer: Optimizer, problem: Problem, n: int = 1) -> list[float]:
+    """Step some times, and return the losses."""
+    losses: list[float] = []
+
+    def oracle() -> Tensor:
+        problem.model.zero_grad()
+        value = problem.loss(problem.model, next(problem.batches))
+        value.backward()
+        losses.append(value.item())
+        return value.detach()
+
+    for _ in range(n):
+        optimizer.step(oracle)
+    return losses
+
+
+# --- layers ------------------------------------------------------------------------------------------------
+
+
+def seen(module: nn.Module, x: Tensor, weights: Tensor, *, sharing: str):
+    """Return a layer after one call whose loss is the mean over samples of a sum over positions."""
+    problem = Problem(model=nn.Sequential(module), loss=loss, batches=iter(()), judge=lambda m: {})
+    layers = layers_of("test", problem, sharing=sharing)
+    layers.watch(True)
+    out = problem.model(x)
+    (out * weights).flatten(1).sum(1).mean().backward()
+    (layer,) = layers.layers
+    return layer
+
+
+CONVOLUTIONS = [
+    {"kernel_size": 3},
+    {"kernel_size": (3, 2), "stride": 2, "padding": (1, 0)},
+    {"kernel_size": 2, "stride": (1, 3), "dilation": (2, 1), "padding": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False},
+]
+
+
+@pytest.mark.parametrize("how", CONVOLUTIONS)
+def test_rows_of_a_convolution_make_its_gradient(how) -> None:
+    """Slopes^T inputs is the gradient, but for the roots of the numbers of rows and terms."""
+    conv = nn.Conv2d(3, 4, **how).double()
+    x = normal(5, 3, 9, 8)
+    layer = seen(conv, x, normal(*conv(x).shape, seed=1), sharing="expand")
+    (a,), (g,) = layer.inputs, layer.slopes
+    scale = len(a) ** 0.5 / 5**0.5
+    torch.testing.assert_close(scale * g.mT @ a, layer.gradient(), rtol=EXACT, atol=EXACT)
+    for part, p in zip(layer.parts(scale * g.mT @ a), conv.parameters(), strict=True):
+        torch.testing.assert_close(part, p.grad, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("how", CONVOLUTIONS)
+def test_reduced_rows_are_means_of_patches_and_sums_of_slopes(how) -> None:
+    conv = nn.Conv2d(3, 4, **how).double()
+    x, weights = normal(5, 3, 9, 8), normal(*conv(normal(5, 3, 9, 8)).shape, seed=1)
+    layer = seen(conv, x, weights, sharing="reduce")
+    patches = unfold(x, conv.kernel_size, conv.dilation, conv.padding, conv.stride).mean(-1)
+    a = layer.inputs[0][:, : patches.shape[1]]
+    torch.testing.assert_close(a, patches / 5**0.5, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(layer.slopes[0], weights.flatten(2).sum(-1) / 5**0.5, rtol=EXACT, atol=EXACT)
+
+
+def test_reducing_forms_no_patches() -> None:
+    conv = nn.Conv2d(4, 8, 5, padding=2).double()
+    x = normal(2, 4, 16, 16)
+    weights = normal(2, 8, 16, 16, seed=1)
+    with Kernels() as kernels:
+        seen(conv, x, weights, sharing="reduce")
+    assert kernels.largest <= 2 * 8 * 16 * 16  # the output; patches would be 2 * 256 * 100
+
+
+def test_linear_layers_on_tokens() -> None:
+    linear = nn.Linear(6, 3).double()
+    x, weights = normal(5, 7, 6), normal(5, 7, 3, seed=1)
+    expanded = seen(linear, x, weights, sharing="expand")
+    assert expanded.inputs[0].shape == (35, 7) and expanded.slopes[0].shape == (35, 3)
+    torch.testing.assert_close(expanded.inputs[0][:, -1], torch.full((35,), 35**-0.5, dtype=F64))
+    reduced = seen(linear, x, weights, sharing="reduce")
+    torch.testing.assert_close(reduced.inputs[0][:, :6], x.mean(1) / 5**0.5, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(reduced.slopes[0], weights.sum(1) / 5**0.5, rtol=EXACT, atol=EXACT)
+
+
+def test_layers_that_are_no_single_matrix_stay_with_the_others() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 4, 1))
+    problem = Problem(model=model, loss=loss, batches=iter(()), judge=lambda m: {})
+    layers = layers_of("test", problem, sharing="expand")
+    assert [layer.names for layer in layers.layers] == [("2.weight", "2.bias")]
+    assert layers.others == ("0.weight", "0.bias", "1.weight", "1.bias")
+    layers.close()
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_nothing_is_kept_where_nobody_watches() -> None:
+    problem = small()
+    layers = layers_of("test", problem, sharing="expand")
+    loss(problem.model, next(problem.batches)).backward()
+    assert all(layer.inputs == layer.slopes == [] for layer in layers.layers)
+    layers.watch(True)
+    with torch.no_grad():
+        loss(problem.model, next(problem.batches))
+    assert all(layer.inputs == [] for layer in layers.layers)
+
+
+# --- KFAC --------------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_kfac_is_its_formula() -> None:
+    how = {"lr": 0.1, "damping": 0.2, "lr_cov": 0.3, "momentum": 0.9, "period": 1}
+    linear = nn.Linear(3, 2).double()
+    x, y = normal(6, 3), torch.randint(2, (6,), generator=seeded(0))
+    problem = Problem(model=linear, loss=loss, batches=itertools.repeat((x, y)), judge=lambda m: {})
+    W = torch.cat([linear.weight, linear.bias[:, None]], 1).detach()
+    S_K, S_C, v = torch.eye(4, dtype=F64), torch.eye(2, dtype=F64), torch.zeros(2, 4, dtype=F64)
+    a = torch.cat([x, torch.ones(6, 1, dtype=F64)], 1)
+    for _ in range(3):
+        g = (torch.softmax(a @ W.T, 1) - nn.functional.one_hot(y, 2)) / 6.0
+        S_K = 0.7 * S_K + 0.3 * (a.T @ a / 6.0 + 0.2 * torch.eye(4, dtype=F64))
+        S_C = 0.7 * S_C + 0.3 * (6.0 * g.T @ g + 0.2 * torch.eye(2, dtype=F64))
+        v = 0.9 * v + torch.linalg.inv(S_C) @ g.T @ a @ torch.linalg.inv(S_K)
+        W = W - 0.1 * v
+    steps(kfac(problem, **how), problem, 3)
+    torch.testing.assert_close(torch.cat([linear.weight, linear.bias[:, None]], 1), W, rtol=1e-10, atol=1e-12)
+
+
+def test_kfac_needs_a_kernel_that_bfloat16_lacks_on_the_cpu_unless_it_is_widened() -> None:
+    problem = small(torch.bfloat16)
+    with pytest.raises(RuntimeError, match="not implemented for 'BFloat16'"):
+        steps(kfac(problem, period=1), problem)
+    steps(kfac(problem, period=1, widen=True), problem)
+    assert all(p.isfinite().all() for p in problem.params.values())
+
+
+# --- inverse-free ------------------------------------------------------------------------------------------
+
+ERRORS = {0.1: 1.2e-2, 0.05: 5.9e-3, 0.025: 2.9e-3, 0.0125: 1.45e-3}
+
+
+def error_of_ikfac(lr_cov: float, seed: int) -> float:
+    """Follow random curvature for 10 / lr_cov steps; return the relative distance of (K K^T)^-1 to KFAC's average."""
+    d, m, damping = 10, 78, 1e-3
+    how = Covariance(adaptive=False, lr_cov=lr_cov, momentum_cov=0.0, damping=damping, warm_up=False)
+    K, S, generator = side(Dense(), d, torch.empty(0, dtype=F64)), torch.eye(d, dtype=F64), seeded(seed)
+    for t in range(round(10 / lr_cov)):
+        a = torch.randn(m, d, generator=generator, dtype=F64) / m**0.5
+        H, mean = K.curvature([a])
+        K = K.moved(K.tangent(H, K, mean, how), how, t)
+        S = averaged(S, [a], damping=damping, lr_cov=lr_cov)
+    (A,) = K.factor
+    return (torch.dist(torch.linalg.inv(A @ A.T), S) / S.norm()).item()
+
+
+def test_ikfac_follows_kfac_to_first_order() -> None:
+    for lr_cov, expected in ERRORS.items():
+        mean = sum(error_of_ikfac(lr_cov, seed) for seed in range(8)) / 8
+        assert mean == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool) -> None:
+    structure = structure_named(name)
+    how = Covariance(adaptive=adaptive, lr_cov=0.2, momentum_cov=0.5, damping=0.1, warm_up=False)
+    sizes = {"K": 12, "C": 16}
+    sides = {key: side(structure, d, torch.empty(0, dtype=F64)) for key, d in sizes.items()}
+    dense = {key: torch.eye(d, dtype=F64) for key, d in sizes.items()}
+    past = {key: torch.zeros(d, d, dtype=F64) for key, d in sizes.items()}
+    if name == "kronecker":
+        pytest.skip("its tangents are no matrices of the group: see the room's own tests")
+    for t in range(5):
+        rows = {key: normal(9, d, seed=10 * t + d) / 3.0 for key, d in sizes.items()}
+        seen_ = {key: sides[key].curvature([rows[key]]) for key in sizes}
+        other = {"K": "C", "C": "K"}
+        tangents = {k: sides[k].tangent(seen_[k][0], sides[other[k]], seen_[other[k]][1], how) for k in sizes}
+        sides = {k: sides[k].moved(tangents[k], how, t) for k in sizes}
+
+        gram = {k: (rows[k] @ dense[k]).T @ (rows[k] @ dense[k]) for k in sizes}
+        new = {}
+        for k, d in sizes.items():
+            o = other[k]
+            pi = lambda M: structure.dense(structure.project(M))  # noqa: E731
+            share = gram[o].trace() / sizes[o] if adaptive else 1.0
+            weight = (dense[o].square().sum() / sizes[o] if adaptive else 1.0) * how.damping
+            n = 0.5 * (share * pi(gram[k]) + weight * pi(dense[k].T @ dense[k]) - torch.eye(d))
+            past[k] = 0.5 * past[k] + n
+            new[k] = dense[k] - 0.2 * dense[k] @ past[k]
+        dense = new
+    for k in sizes:
+        assert sides[k].structure == structure
+        torch.testing.assert_close(structure.dense(sides[k].factor), dense[k], rtol=1e-11, atol=1e-12)
+
+
+EVERY = {
+    "ingd": ingd,
+    "ikfac": ikfac,
+    **{f"singd {name}": partial(singd, structure=name) for name in STRUCTURES},
+}
+every = pytest.mark.parametrize("build", EVERY.values(), ids=EVERY)
+
+
+@every
+def test_it_descends(build) -> None:
+    problem = small()
+    losses = steps(build(problem, lr=0.01, lr_cov=0.02, damping=0.1, period=1, warm_up=False), problem, 200)
+    assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_step_factorises_nothing(build, dtype: torch.dtype) -> None:
+    problem = small(dtype)
+    optimizer = build(problem, period=1, lr_cov=0.05)
+    with Kernels() as kernels:
+        steps(optimizer, problem, 3)
+    assert kernels.factorisations == []
+    assert all(p.isfinite().all() for p in problem.params.values())
+
+
+def test_the_mode_that_looks_for_factorisations_sees_them() -> None:
+    problem = small()
+    with Kernels() as kernels:
+        steps(kfac(problem, period=1), problem)
+    assert kernels.factorisations == ["cholesky_inverse", "linalg_cholesky_ex"]
+
+
+def test_the_warm_up_of_the_factors() -> None:
+    how = Covariance(adaptive=True, lr_cov=0.01, momentum_cov=0.5, damping=0.0)
+    assert [how.lr_at(t) for t in (0, 99, 100, 499, 500)] == pytest.approx([2e-4, 2e-4, 2e-3, 2e-3, 1e-2])
+
+
+def test_a_normalised_step_is_never_longer_than_lr_cov() -> None:
+    plain = Covariance(adaptive=False, lr_cov=0.1, momentum_cov=0.0, damping=0.0, warm_up=False)
+    normalised = Covariance(adaptive=False, lr_cov=0.1, momentum_cov=0.0, damping=0.0, warm_up=False, normalise=True)
+    K = Side(Dense(), 3, (torch.eye(3, dtype=F64),))
+    n = (50.0 * torch.eye(3, dtype=F64),)
+    assert K.moved(n, plain, 0).factor[0][0, 0] == pytest.approx(-4.0)
+    assert K.moved(n, normalised, 0).factor[0][0, 0] == pytest.approx(0.9)
+
+
+def test_parameters_of_no_layer_take_the_heavy_ball() -> None:
+    problem, twin = small(), small()
+    how = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    optimizer = singd(problem, **how)
+    steps(optimizer, problem)
+    sgd = torch.optim.SGD(twin.model.parameters(), **how)
+    loss(twin.model, next(twin.batches)).backward()
+    sgd.step()
+    for name in ("norm.weight", "norm.bias", "shift"):
+        torch.testing.assert_close(problem.params[name], twin.params[name], rtol=0, atol=1e-12)
+    assert torch.dist(problem.params["head.weight"], twin.params["head.weight"]) > 1e-6
+
+
+@pytest.mark.parametrize("build", [kfac, ingd, ikfac, singd])
+def test_options_out_of_range_are_refused(build) -> None:
+    for option, message in (
+        ({"period": 0}, "got period=0, expected 1 or more"),
+        ({"sharing": "both"}, "got sharing='both', expected 'expand' or 'reduce'"),
+        ({"momentum": 1.0}, r"got momentum=1.0, expected a number in \[0, 1\)"),
+        ({"damping": -1.0}, "got damping=-1.0"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            build(small(), **option)
+
+
+def test_an_unknown_structure_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="structure"):
+        singd(small(), structure="dens")

@@ -1,0 +1,105 @@
+"""What the tests of tasks of positive definite matrices share: each task with a minimiser of its own making."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from rmobench.tasks.covariance.bures_wasserstein import barycentre, bures_wasserstein
+from rmobench.tasks.covariance.gaussian_mixture import gaussian_mixture
+from rmobench.tasks.covariance.graphical_lasso import graphical_lasso
+from rmobench.tasks.covariance.karcher_mean import karcher_mean, mean
+from rmobench.tasks.covariance.logdet import logdet
+from rmobench.tasks.covariance.metric_nearness import metric_nearness
+from rmobench.tasks.covariance.mixture import fitted
+from rmobench.tasks.covariance.regions import clustered
+from rmobench.tasks.covariance.spd_clustering import spd_clustering
+from rmobench.tasks.covariance.structured_precision import best_factor, structured_precision
+from rmobench.tasks.covariance.tyler import scatter, tyler
+from rmobench.tasks.streams import stream
+from rmobench.types import Problem
+from tests.tasks.frame_cases import build
+
+Point = dict[str, Tensor]
+
+ROUNDING = 1e-12
+"""Of gaps in float64 where the values are sums of hundreds of terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A small instance of a task."""
+
+    task: Callable[..., Problem]
+    minimiser: Callable[[Problem], Point]
+    args: Mapping[str, object] = field(default_factory=dict)
+
+    def build(self, **more: object) -> Problem:
+        return build(self.task, **{**self.args, **more})
+
+
+def constant(problem: Problem, name: str) -> Tensor:
+    return problem.model.get_buffer(name)
+
+
+def put(problem: Problem, point: Point) -> dict[str, float]:
+    """Put a point there and judge it."""
+    with torch.no_grad():
+        for name, value in point.items():
+            problem.params[name].copy_(value)
+    return dict(problem.judge(problem.model))
+
+
+def given(problem: Problem) -> Tensor:
+    """Return the matrices that the mean is of."""
+    inverse = torch.linalg.inv(constant(problem, "whiteners"))
+    return inverse @ inverse.mT
+
+
+def sparse(problem: Problem) -> Point:
+    """Return scikit-learn's graphical lasso, run far beyond its default tolerance."""
+    from sklearn.covariance import graphical_lasso as solver
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls a gap below zero by rounding not converged
+        _, x = solver(constant(problem, "S").numpy(), 0.1, tol=1e-12, enet_tol=1e-12, max_iter=1000)
+    return {"x": torch.tensor(x)}
+
+
+def mixture(problem: Problem) -> Point:
+    x, logits, _ = fitted(constant(problem, "y")[:, :-1], problem.params["x"].detach(), prior=1.0)
+    return {"x": x, "logits": logits}
+
+
+def centres(problem: Problem) -> Point:
+    return {"x": clustered(given(problem), 2, stream(1, "test"))[0]}
+
+
+CASES = {
+    "logdet": Case(logdet, lambda p: {"x": torch.linalg.inv(constant(p, "S"))}),
+    "logdet of breast_cancer": Case(
+        logdet, lambda p: {"x": torch.linalg.inv(constant(p, "S"))}, {"data": "breast_cancer"}
+    ),
+    "metric_nearness": Case(metric_nearness, lambda p: {"x": torch.linalg.inv(constant(p, "Q"))}),
+    **{
+        f"structured_precision, {structure}": Case(
+            structured_precision,
+            lambda p: {"B": best_factor(constant(p, "S"), constant(p, "support"))},
+            {"data": "wine", "structure": structure},
+        )
+        for structure in ("diagonal", "arrow", "lower_triangular")
+    },
+    "karcher_mean": Case(karcher_mean, lambda p: {"x": mean("test", given(p))}),
+    "bures_wasserstein": Case(
+        bures_wasserstein, lambda p: {"x": barycentre("test", constant(p, "roots") @ constant(p, "roots").mT)}
+    ),
+    "graphical_lasso": Case(graphical_lasso, sparse, {"data": "wine"}),
+    "gaussian_mixture": Case(gaussian_mixture, mixture),
+    "spd_clustering": Case(spd_clustering, centres),
+    "tyler": Case(tyler, lambda p: {"x": scatter("test", constant(p, "rows"))}),
+    "tyler of wine": Case(tyler, lambda p: {"x": scatter("test", constant(p, "rows"))}, {"data": "wine"}),
+}
