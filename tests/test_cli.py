@@ -247,6 +247,8 @@ def test_export_writes_records_and_the_page(tmp_path):
 
 def test_data_and_doctor(tmp_path):
     assert json.loads(call("data", "list", "--json").stdout)[0]["name"] == "digits"
+    table = call("data", "list").stdout
+    assert "here" in table.splitlines()[1] and "yes" in table
     assert Path(call("data", "where", "digits").stdout.strip()).is_file()
     assert "environment" in json.loads(call("doctor", "--json").stdout)
 

@@ -16,6 +16,7 @@ COLUMNS = (
     "args",
     "defaults",
     "carrier",
+    "here",
     "path",
     "summary",
     "source",
