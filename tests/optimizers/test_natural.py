@@ -221,7 +221,8 @@ def test_ikfac_follows_kfac_to_first_order() -> None:
         assert mean == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
+# a tangent of the Kronecker group is no matrix of the group: the room's own tests hold it
+@pytest.mark.parametrize("name", [name for name in STRUCTURES if name != "kronecker"])
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool) -> None:
     structure = structure_named(name)
@@ -230,8 +231,6 @@ def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool
     sides = {key: side(structure, d, torch.empty(0, dtype=F64)) for key, d in sizes.items()}
     dense = {key: torch.eye(d, dtype=F64) for key, d in sizes.items()}
     past = {key: torch.zeros(d, d, dtype=F64) for key, d in sizes.items()}
-    if name == "kronecker":
-        pytest.skip("its tangents are no matrices of the group: see the room's own tests")
     for t in range(5):
         rows = {key: normal(9, d, seed=10 * t + d) / 3.0 for key, d in sizes.items()}
         seen_ = {key: sides[key].curvature([rows[key]]) for key in sizes}

@@ -13,12 +13,11 @@ from rmobench.geometry import EUCLIDEAN, Spd
 from rmobench.geometry.exponential import expm
 from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
+from rmobench.optimizers.natural.momentum import Momentum
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
 from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
-
-State = dict[str, Tensor]
 
 
 def first_order(A: Tensor, N: Tensor) -> Tensor:
@@ -69,28 +68,26 @@ def gnc(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = 
     if map not in MAPS:
         raise ArgumentError(f"gnc: got map={map!r}, expected one of {', '.join(MAPS)}.")
     h = MAPS[map]
-    states: dict[str, State] = {name: {"m": torch.zeros_like(x)} for name, x in problem.params.items()}
-    for name, x in problem.params.items():
-        if problem.manifolds.get(name, EUCLIDEAN) == Spd():
-            states[name]["A"] = factor("gnc", name, x.detach())
+    states = {
+        name: {"A": factor("gnc", name, x.detach()), "m": torch.zeros_like(x)}
+        for name, x in problem.params.items()
+        if problem.manifolds.get(name, EUCLIDEAN) == Spd()
+    }
+    others = Momentum(lr=lr, momentum=momentum, weight_decay=0.0)
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
         for name, x in problem.params.items():
-            if x.grad is None:
-                continue
-            state = states[name]
-            A = state.get("A")
-            if A is None:
-                state["m"] = momentum * state["m"] + x.grad
-                x.sub_(lr * state["m"])
-                continue
-            state["m"] = momentum * state["m"] + symmetric(A.mT @ (x.grad @ A))
-            state["A"] = h(A, -0.5 * lr * state["m"])
-            x.copy_(state["A"] @ state["A"].mT)
+            if name not in states:
+                others.move(name, x, x.grad)
+            elif x.grad is not None:
+                state = states[name]
+                state["m"] = momentum * state["m"] + symmetric(state["A"].mT @ (x.grad @ state["A"]))
+                state["A"] = h(state["A"], -0.5 * lr * state["m"])
+                x.copy_(state["A"] @ state["A"].mT)
 
-    return Optimizer(step, state=lambda: tensors_in(states))
+    return Optimizer(step, state=lambda: tensors_in((states, others.past)))
 
 
 def factor(owner: str, name: str, x: Tensor) -> Tensor:

@@ -32,13 +32,8 @@ class Layer:
         weight = self.module.weight
         return len(weight), weight[0].numel() + (self.module.bias is not None)
 
-    def matrix(self, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return one matrix of the layer's shape from a tensor like its weight and one like its bias."""
-        flat = weight.flatten(1)
-        return flat if bias is None else torch.cat([flat, bias[:, None]], 1)
-
     def parts(self, matrix: Tensor) -> tuple[Tensor, ...]:
-        """Return what `matrix` put together."""
+        """Return the tensors like its parameters that one matrix of the layer's shape is made of."""
         weight = self.module.weight
         if self.module.bias is None:
             return (matrix.reshape(weight.shape),)
@@ -49,7 +44,8 @@ class Layer:
         weight, bias = self.module.weight, self.module.bias
         if weight.grad is None:
             return None
-        return self.matrix(weight.grad, None if bias is None else bias.grad)
+        flat = weight.grad.flatten(1)
+        return flat if bias is None or bias.grad is None else torch.cat([flat, bias.grad[:, None]], 1)
 
     def forget(self) -> None:
         """Drop what was seen."""
