@@ -6,13 +6,15 @@ from torch import Tensor, dtype
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-HARMLESS = ("linalg_vector_norm", "linalg_matrix_norm")
-FACTORISATIONS = ("linalg_", "chol", "inverse", "solve", "eig", "svd", "geqrf", "orgqr", "lu_")
-"""Beginnings and parts of the names of every kernel that factorises, inverts or solves."""
+NORMS = {"linalg_vector_norm"}
+"""Called linalg, and no factorisation."""
+
+FACTORISATIONS = ("linalg", "chol", "inverse", "solve", "eig", "svd", "geqrf", "orgqr", "lu_")
+"""Parts of the names of every kernel that factorises, inverts or solves."""
 
 
 class Kernels(TorchDispatchMode):
-    """Remembers the names, the types and the largest size of results with more than one entry."""
+    """Remembers the names of all operations, and the types and the largest size of floating results."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +26,7 @@ class Kernels(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         self.names.add(func._schema.name.removeprefix("aten::"))
         for value in tree_iter(out):
-            if isinstance(value, Tensor) and value.numel() > 1 and value.is_floating_point():
+            if isinstance(value, Tensor) and value.is_floating_point():
                 self.dtypes.add(value.dtype)
                 self.largest = max(self.largest, value.numel())
         return out
@@ -32,5 +34,4 @@ class Kernels(TorchDispatchMode):
     @property
     def factorisations(self) -> list[str]:
         """Return the names that factorise, invert or solve."""
-        suspects = self.names.difference(HARMLESS)
-        return sorted(name for name in suspects if any(part in name for part in FACTORISATIONS))
+        return sorted(name for name in self.names - NORMS if any(part in name for part in FACTORISATIONS))
