@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rmobench.data.carried import CarriedFile
 from rmobench.data.provenance import Dataset
-from rmobench.data.source import Source
 from rmobench.data.tables import read_table
 
 FILE = CarriedFile(
@@ -28,11 +27,4 @@ def breast_cancer() -> Dataset:
     return read_table(FILE)
 
 
-SOURCE = Source(
-    summary="569 breast tumours, 30 measurements of their cell nuclei",
-    carrier=FILE.package,
-    licence=FILE.licence,
-    where=FILE.where,
-    fetch=FILE.fetch,
-    load=breast_cancer,
-)
+SOURCE = FILE.source("569 breast tumours, 30 measurements of their cell nuclei", breast_cancer)

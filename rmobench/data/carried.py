@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from rmobench.data.provenance import Provenance
-from rmobench.data.source import USER_FOLDER, user_place
+from rmobench.data.provenance import Dataset, Provenance
+from rmobench.data.source import USER_FOLDER, Source, user_place
 from rmobench.data.wheel import fetch_member
 from rmobench.errors import DataError, MissingDependencyError
 
@@ -61,6 +62,22 @@ class CarriedFile:
         content = path.read_bytes()
         self._check(path, content)
         return content, self._provenance(path)
+
+    def source(self, summary: str, load: Callable[[], Dataset]) -> Source:
+        """Return the entry of the catalogue for data that are this file alone.
+
+        Args:
+            summary: One line about the data.
+            load: Reads the file.
+        """
+        return Source(
+            summary=summary,
+            carrier=self.package,
+            licence=self.licence,
+            where=self.where,
+            fetch=self.fetch,
+            load=load,
+        )
 
     def _located(self) -> Path:
         path = self.where()

@@ -9,7 +9,6 @@ import numpy as np
 
 from rmobench.data.carried import CarriedFile
 from rmobench.data.provenance import Dataset
-from rmobench.data.source import Source
 
 FILE = CarriedFile(
     name="digits",
@@ -34,11 +33,4 @@ def digits() -> Dataset:
     return Dataset(inputs=table[:, :-1].copy(), labels=table[:, -1].astype(np.int64), provenance=provenance)
 
 
-SOURCE = Source(
-    summary="1,797 handwritten digits, 8 x 8 grey values",
-    carrier=FILE.package,
-    licence=FILE.licence,
-    where=FILE.where,
-    fetch=FILE.fetch,
-    load=digits,
-)
+SOURCE = FILE.source("1,797 handwritten digits, 8 x 8 grey values", digits)

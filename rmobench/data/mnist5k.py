@@ -9,7 +9,6 @@ import numpy as np
 
 from rmobench.data.carried import CarriedFile
 from rmobench.data.provenance import Dataset
-from rmobench.data.source import Source
 
 SIDE = 28
 EACH = 500
@@ -43,11 +42,4 @@ def mnist5k() -> Dataset:
     return Dataset(inputs=images, labels=in_turn[:, -1].astype(np.int64), provenance=provenance, n_test=N_TEST)
 
 
-SOURCE = Source(
-    summary="5,000 handwritten digits of MNIST, 28 x 28 grey values, 500 of each",
-    carrier=FILE.package,
-    licence=FILE.licence,
-    where=FILE.where,
-    fetch=FILE.fetch,
-    load=mnist5k,
-)
+SOURCE = FILE.source("5,000 handwritten digits of MNIST, 28 x 28 grey values, 500 of each", mnist5k)

