@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +27,14 @@ CENSORED = 2.0
 
 def measure(evidence: Evidence) -> Finding:
     """Compare task by task: the seeds of one task share a setting. Where there is one task, seed by seed."""
-    runs = evidence.runs[SUITE].assign(kind=lambda table: table["task"].str.partition("[")[0])
+    runs = _runs(evidence)
     found = tuple(m for task in GROUPS for ours in OURS for m in _of_group(task, ours, runs[runs["kind"] == task]))
     return Finding(measures=found, n_records=runs["id"].nunique())
+
+
+def _runs(evidence: Evidence) -> pd.DataFrame:
+    """Return the suite's records with the name of the task, without its arguments, as the column kind."""
+    return evidence.runs[SUITE].assign(kind=lambda table: table["task"].str.partition("[")[0])
 
 
 def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
@@ -71,7 +77,7 @@ def figure(evidence: Evidence) -> Figure:
     """Draw the share of (run, rung) reached by iteration, a panel per kind of task; then the recipes' curves."""
     from rmobench.claims.figures import colour, legend, panels
 
-    runs = evidence.runs[SUITE].assign(kind=lambda table: table["task"].str.partition("[")[0])
+    runs = _runs(evidence)
     drawn, found = panels(len(GROUPS) + 1, width=3.6, height=3.2)
     for axes, (task, said) in zip(found, GROUPS.items(), strict=False):
         mine = runs[runs["kind"] == task]
@@ -84,7 +90,7 @@ def figure(evidence: Evidence) -> Figure:
                 axes.step(np.maximum(hits, 1.0), shares, where="post", color=colour(optimizer), label=optimizer)
         axes.set(xscale="log", xlabel="iterations", title=said)
     found[0].set_ylabel("share of (run, rung) reached")
-    for run, style in zip(_recipes(evidence), STYLES, strict=False):
+    for run, style in zip(_recipes(evidence), cycle(STYLES), strict=False):
         outer, _, loss = zip(*run.curve, strict=True)
         gain = np.asarray(loss) - loss[0]  # recipes without networks are not validated on any
         found[-1].plot(outer, gain, color=colour(run.architecture), linestyle=style, label=f"recipe {run.recipe}")
