@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from rmobench.errors import ArgumentError
@@ -24,7 +25,7 @@ def torch_class(problem: Problem, *, target: str, **hyper: Any) -> Optimizer:
         **hyper: Handed to the class as they are.
 
     Raises:
-        ArgumentError: It is no class with a step, or does not accept these hyperparameters.
+        ArgumentError: It is no class with a step, or does not accept these hyperparameters, or drops one in silence.
     """
     optimizer_class = _class(target)
     try:
@@ -32,6 +33,7 @@ def torch_class(problem: Problem, *, target: str, **hyper: Any) -> Optimizer:
     except TypeError as error:
         raise ArgumentError(f"{target}: {error}; its signature is {inspect.signature(optimizer_class)}.") from None
     inner = optimizer_class(list(problem.params.values()), **hyper)
+    _check_taken(inner, target, hyper)
     adapted = from_closure(inner) if _takes_closure(inner) else from_torch(inner)
     return replace(adapted, state=lambda: _state(inner, problem))
 
@@ -41,6 +43,20 @@ def _class(target: str) -> Any:
     if not (inspect.isclass(found) and "step" in dir(found)):
         raise ArgumentError(f"{target}: got {found!r}, expected a class with a method `step`.")
     return found
+
+
+def _check_taken(inner: Any, target: str, hyper: Iterable[str]) -> None:
+    """Raise ArgumentError for a hyperparameter that went into a `**kwargs` and was never seen again.
+
+    It was taken if a constructor of the class or of a base names it, or if the object keeps it.
+    """
+    constructors = [vars(kind)["__init__"] for kind in type(inner).__mro__ if "__init__" in vars(kind)]
+    named = {name for constructor in constructors for name in inspect.signature(constructor).parameters}
+    kept = inner.defaults if isinstance(inner, torch.optim.Optimizer) else vars(inner)
+    dropped = [name for name in hyper if name not in named and name not in kept]
+    if dropped:
+        own = ", ".join(list(inspect.signature(type(inner)).parameters)[1:])
+        raise ArgumentError(f"{target}: got {', '.join(dropped)}, which it drops without a word; it takes {own}.")
 
 
 def _takes_closure(inner: Any) -> bool:
