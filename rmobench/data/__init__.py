@@ -10,12 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rmobench.data import breast_cancer, cifar10, cifar100, connectomes, digits, fashion_mnist, mnist, mnist5k, wine
+from rmobench.data import (
+    breast_cancer,
+    cifar10,
+    cifar100,
+    cmu,
+    connectomes,
+    deepmimic,
+    digits,
+    fashion_mnist,
+    h36m,
+    mnist,
+    mnist5k,
+    wine,
+)
+from rmobench.data.motion import Motion
 from rmobench.data.provenance import Dataset, Provenance
 from rmobench.data.source import USER_FOLDER, Source
 from rmobench.errors import UnknownNameError
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
+DATASETS: Mapping[str, Source[Dataset]] = MappingProxyType(
     {
         "digits": digits.SOURCE,
         "breast_cancer": breast_cancer.SOURCE,
@@ -28,20 +42,28 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "cifar100": cifar100.SOURCE,
     }
 )
+"""Inputs with labels, by name."""
+
+MOTIONS: Mapping[str, Source[Mapping[str, Motion]]] = MappingProxyType(
+    {"deepmimic": deepmimic.SOURCE, "cmu": cmu.SOURCE}
+)
+"""People in motion, by name."""
+
+SOURCES: Mapping[str, Source[object]] = MappingProxyType({**DATASETS, **MOTIONS, "h36m": h36m.SOURCE})
 """The catalogue, by name."""
 
 
 def load(name: str) -> Dataset:
-    """Load a source of the catalogue.
+    """Load inputs with labels.
 
     Raises:
         UnknownNameError: No source of that name.
         MissingDependencyError: It is not on this machine.
         DataError: A file is not the one that was meant.
     """
-    if name not in SOURCES:
-        raise UnknownNameError("data source", name, SOURCES)
-    return SOURCES[name].load()
+    if name not in DATASETS:
+        raise UnknownNameError("data source", name, DATASETS)
+    return DATASETS[name].load()
 
 
-__all__ = ["SOURCES", "USER_FOLDER", "Dataset", "Provenance", "Source", "load"]
+__all__ = ["DATASETS", "MOTIONS", "SOURCES", "USER_FOLDER", "Dataset", "Motion", "Provenance", "Source", "load"]

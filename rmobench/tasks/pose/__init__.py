@@ -1,0 +1,1 @@
+"""Motion of a person, fitted under the laws of mechanics."""
