@@ -1,0 +1,1 @@
+"""Matrices of low rank that fit data, with the best one known."""
