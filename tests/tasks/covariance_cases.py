@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rmobench.tasks.covariance.bures_wasserstein import barycentre, bures_wasserstein
 from rmobench.tasks.covariance.gaussian_mixture import gaussian_mixture
+from rmobench.tasks.covariance.gaussian_vi import gaussian_vi
 from rmobench.tasks.covariance.graphical_lasso import graphical_lasso
 from rmobench.tasks.covariance.karcher_mean import karcher_mean, mean
 from rmobench.tasks.covariance.logdet import logdet
@@ -18,8 +19,11 @@ from rmobench.tasks.covariance.metric_nearness import metric_nearness
 from rmobench.tasks.covariance.mixture import fitted
 from rmobench.tasks.covariance.regions import clustered
 from rmobench.tasks.covariance.spd_clustering import spd_clustering
-from rmobench.tasks.covariance.structured_precision import best_factor, structured_precision
+from rmobench.tasks.covariance.structured_gaussian_vi import structured_gaussian_vi
+from rmobench.tasks.covariance.structured_precision import best_factor, structured_precision, support_of
 from rmobench.tasks.covariance.tyler import scatter, tyler
+from rmobench.tasks.covariance.valley import VALLEYS
+from rmobench.tasks.covariance.variational_reference import ends
 from rmobench.tasks.streams import stream
 from rmobench.types import Problem
 from tests.tasks.frame_cases import build
@@ -79,6 +83,17 @@ def centres(problem: Problem) -> Point:
     return {"x": clustered(given(problem), 2, stream(1, "test"))[0]}
 
 
+def normal_distribution(function: str, *, dim: int, structure: str = "lower_triangular") -> Point:
+    """Return mean and factor of the best one at temperature 1, from a search of its own."""
+    support = support_of(structure, dim=dim, dense_columns=1)
+    best = ends(VALLEYS[function](dim), support, temperature=1.0, n_starts=1)[0]
+    return {"mean": best.mean, "B": best.factor}
+
+
+def with_precision(point: Point) -> Point:
+    return {"mean": point["mean"], "x": point["B"] @ point["B"].T}
+
+
 CASES = {
     "logdet": Case(logdet, lambda p: {"x": torch.linalg.inv(constant(p, "S"))}),
     "logdet of breast_cancer": Case(
@@ -99,6 +114,22 @@ CASES = {
     ),
     "graphical_lasso": Case(graphical_lasso, sparse, {"data": "wine"}),
     "gaussian_mixture": Case(gaussian_mixture, mixture),
+    **{
+        f"gaussian_vi, {function}": Case(
+            gaussian_vi,
+            lambda p, function=function: with_precision(normal_distribution(function, dim=2)),
+            {"function": function, "dim": 2},
+        )
+        for function in VALLEYS
+    },
+    **{
+        f"structured_gaussian_vi, {structure}": Case(
+            structured_gaussian_vi,
+            lambda p, structure=structure: normal_distribution("rosenbrock", dim=2, structure=structure),
+            {"function": "rosenbrock", "structure": structure, "dim": 2},
+        )
+        for structure in ("diagonal", "lower_triangular")
+    },
     "spd_clustering": Case(spd_clustering, centres),
     "tyler": Case(tyler, lambda p: {"x": scatter("test", constant(p, "rows"))}),
     "tyler of wine": Case(tyler, lambda p: {"x": scatter("test", constant(p, "rows"))}, {"data": "wine"}),

@@ -1,0 +1,144 @@
+"""Natural gradients of normal distributions in generalised normal coordinates: mean and factor of the precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rmobench.curvature import Dense, Factor, Structure, plus, scaled
+from rmobench.errors import ArgumentError
+from rmobench.geometry import EUCLIDEAN, Spd
+from rmobench.geometry.matrices import symmetric
+from rmobench.geometry.storage import wide
+from rmobench.optimizers.natural.gnc import factor
+from rmobench.optimizers.natural.gnc_group import SUPPORT, completed, group_of, stored
+from rmobench.optimizers.natural.momentum import Momentum
+from rmobench.optimizers.options import check_options
+from rmobench.optimizers.torch_style import tensors_in
+from rmobench.registry import optimizer
+from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
+
+MEAN = "mean"
+"""Name of the parameter that is the mean; the other one of the distribution is its precision, or a factor of it."""
+
+
+@dataclass(slots=True)
+class Normal:
+    """N(mean, (B B^T)^-1), and the momenta of its parts."""
+
+    precision: str  # name of the parameter
+    structure: Structure
+    support: Tensor | None  # None: the parameter is B B^T itself
+    factor: Factor  # B
+    shift: Tensor | None = None  # of u [n]
+    turn: Factor | None = None  # of N
+
+
+@optimizer(
+    family="natural",
+    source="Lin, Duruisseaux, Leok, Nielsen, Khan, Schmidt 2023, ICML, arXiv 2302.09738; groups: Lin, Nielsen, Khan, "
+    "Schmidt 2021, ICML, arXiv 2102.07405; order of the parts: Khan, Rue 2023, JMLR 24, arXiv 2107.04562",
+    needs=("gaussian",),
+    handles=("spd",),
+    upcasts="float32",
+    search={"lr": Log(1e-3, 1.0), "momentum": Linear(0.0, 0.99)},
+)
+def gnc_vi(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optimizer:
+    """Take B <- B h(-lr Pi(B^T G B)), h(N) = I + N + N^2 / 2, then mean <- mean - lr S^-1 g with the new S = B B^T.
+
+    g and G are the gradients in the mean and in the precision S; that in the covariance is -S G S. Of E l - temperature
+    * entropy it is (E Hess l - temperature * S) / 2 (Price 1958, IRE Trans. Inf. Theory 4(2)): S follows the mean
+    Hessian, of which nobody computes an entry. Pi leaves B^T G B as it is where S may be any precision; for a group it
+    keeps the group's entries and doubles those whose mirror image is none. Small steps are along the natural gradient,
+    that of the Fisher metric u^T S u + tr(S^-1 V S^-1 V) / 2.
+
+    The mean waits for the new S, as in the rule for natural parameters. That is at least (1 - lr temperature) times the
+    old one plus lr E Hess l, so that the mean never moves beyond Newton's step, however wide the distribution was.
+    Momenta are kept in the coordinates at B, mean + B^-T u and B h(N), in which the metric is the identity. The solves
+    with B are the only factorisations.
+
+    Args:
+        problem: With a parameter `mean` [n] and either a positive definite precision [n, n], or its factor [n, n] in
+            the group that the buffer `support` shows: diagonal, arrow or lower triangular matrices. Other parameters
+            take the heavy ball.
+        lr: Step length, in units of the Fisher metric per unit of gradient.
+        momentum: Weight of the past, in [0, 1).
+
+    Raises:
+        ArgumentError: An option that is not in its range, a start that is not positive definite, a support that is no
+            known group, or a manifold that is of no such distribution.
+    """
+    check_options("gnc_vi", lr=lr, momentum=momentum)
+    normal = normal_of(problem)
+    others = Momentum(lr=lr, momentum=momentum, weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(oracle: Oracle) -> None:
+        oracle()
+        params = problem.params
+        if normal is not None:
+            move(normal, params.pop(MEAN), params.pop(normal.precision), lr=lr, momentum=momentum)
+        for name, x in params.items():
+            others.move(name, x, x.grad)
+
+    def state() -> list[object]:
+        return [] if normal is None else [normal.factor, normal.shift or (), normal.turn or ()]
+
+    return Optimizer(step, state=lambda: tensors_in([state(), others.past]))
+
+
+def normal_of(problem: Problem) -> Normal | None:
+    """Return the normal distribution among the parameters, or None.
+
+    Raises:
+        ArgumentError: There is a manifold that is not that of its precision, or its start is out of range.
+    """
+    params, support = problem.params, dict(problem.model.named_buffers()).get(SUPPORT)
+    curved = {name for name, manifold in problem.manifolds.items() if manifold != EUCLIDEAN}
+    square = 2 * tuple(params[MEAN].shape) if MEAN in params else ()
+    for name, x in params.items():
+        if len(square) == 2 and x.shape == square and curved <= {name}:
+            if problem.manifolds.get(name) == Spd():
+                return Normal(name, Dense(), None, (factor("gnc_vi", name, x.detach()),))
+            if support is not None and x.shape == support.shape:
+                structure = group_of(support)
+                return Normal(name, structure, support, stored(structure, x.detach()))
+    if curved:
+        raise ArgumentError(
+            f"gnc_vi: {', '.join(sorted(curved))} on a manifold, expected at most one [n, n] on spd, the precision of "
+            "a normal distribution with a parameter `mean` [n]."
+        )
+    return None
+
+
+def move(normal: Normal, mean: Tensor, x: Tensor, *, lr: float, momentum: float) -> None:
+    """Move mean and precision (or factor) x in place along their gradients by a step in the coordinates at B."""
+    if mean.grad is None or x.grad is None:
+        return
+    structure, N = normal.structure, normal.structure.project(slope(normal, x.grad))
+    if normal.turn is not None:
+        N = plus(N, normal.turn, momentum)
+    step = scaled(N, -lr)
+    half = structure.product(normal.factor, step)
+    normal.factor = plus(plus(normal.factor, half), structure.product(half, step), 0.5)
+    B = structure.dense(normal.factor)
+    x.copy_(B @ B.mT if normal.support is None else B)
+    u = torch.linalg.solve_ex(wide(B), wide(mean.grad)).result
+    if normal.shift is not None:
+        u = u + momentum * normal.shift
+    mean.sub_(lr * torch.linalg.solve_ex(wide(B).mT, u).result)
+    if momentum:
+        normal.shift, normal.turn = u, N
+
+
+def slope(normal: Normal, g: Tensor) -> Tensor:
+    """Return the symmetric B^T G B from a gradient g: G itself, or in B, 2 G B on the support and 0 elsewhere.
+
+    In the latter case entries of the result that are off the support on both sides are 0.
+    """
+    half = normal.structure.times(g.mT, normal.factor).mT  # B^T g
+    if normal.support is not None:
+        return completed(0.5 * half, normal.support)
+    return symmetric(normal.structure.times(half, normal.factor))
