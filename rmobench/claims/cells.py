@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rmobench.claims.resampling import bootstrap_mean, through, within
+from rmobench.statistics.failures import ENDED_BY
 from rmobench.statistics.hits import at_rung, costs
 from rmobench.statistics.scores import estimates
 from rmobench.types import Interval
@@ -31,6 +32,24 @@ def judged(runs: pd.DataFrame, *, axis: str) -> pd.DataFrame:
     wide = table.astype({"task": str, "optimizer": str}).pivot(index="task", columns="optimizer")
     found: pd.DataFrame = wide[["ert", "success"]]
     return found
+
+
+def outcomes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Add to every trial whether it failed (`failures.ENDED_BY`), and whether it hit its headline rung.
+
+    Args:
+        runs: One row per (label, trial).
+
+    Returns:
+        The same rows, numbered from 0, with the columns failed and hit.
+    """
+    trials = runs.drop_duplicates("id")
+    reached = at_rung(costs(trials.assign(optimizer=trials["id"]), axis="step"), None)
+    hit = dict(zip(map(str, reached["optimizer"]), reached["hit"], strict=True))
+    return runs.reset_index(drop=True).assign(
+        failed=runs["status"].isin([str(status) for status in ENDED_BY]).to_numpy(),
+        hit=runs["id"].map(hit).to_numpy(bool),
+    )
 
 
 def share_won(ours: Array, theirs: Array) -> Interval:

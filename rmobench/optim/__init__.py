@@ -1,4 +1,4 @@
-"""The seed methods and Riemannian ones as ordinary torch.optim.Optimizer classes, to train with outside the bench.
+"""The seed methods and their relatives as ordinary torch.optim.Optimizer classes, to train with outside the bench.
 
 They compute what the bench form computes, bit for bit. Import reads no weights; the constructor does.
 
@@ -20,11 +20,34 @@ The Riemannian ones take manifolds by parameter name:
     from rmobench.optim import RiemannianAdam
 
     optimizer = RiemannianAdam(model.named_parameters(), manifolds={"hidden.weight": Stiefel()}, lr=0.01)
+
+The second-order ones take the model, into whose layers they look:
+
+    from rmobench.optim import SINGD
+
+    with SINGD(model, lr=0.01, structure="diagonal") as optimizer:  # or optimizer.close() at the end
+        ...  # the same loop
 """
 
 from __future__ import annotations
 
+from rmobench.optim.gnc import GNC
 from rmobench.optim.learned import AdafactorMLP, MLPLOpt, Optimus
+from rmobench.optim.natural import IKFAC, INGD, KFAC, SINGD
 from rmobench.optim.riemannian import RASA, Landing, RiemannianAdam, RiemannianSGD, SubspaceRMO
 
-__all__ = ["RASA", "AdafactorMLP", "Landing", "MLPLOpt", "Optimus", "RiemannianAdam", "RiemannianSGD", "SubspaceRMO"]
+__all__ = [
+    "GNC",
+    "IKFAC",
+    "INGD",
+    "KFAC",
+    "RASA",
+    "SINGD",
+    "AdafactorMLP",
+    "Landing",
+    "MLPLOpt",
+    "Optimus",
+    "RiemannianAdam",
+    "RiemannianSGD",
+    "SubspaceRMO",
+]

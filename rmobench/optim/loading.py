@@ -80,5 +80,12 @@ def _restore(
         dtypes = types(own)
         for p, key in zip(own["params"], other["params"], strict=True):
             for name, value in saved["state"].get(key, {}).items():
-                if isinstance(value, Tensor):
-                    optimizer.state[p][name] = value.to(p.device, dtypes[p], copy=True)
+                if isinstance(value, Tensor | tuple):
+                    optimizer.state[p][name] = _copied(value, p.device, dtypes[p])
+
+
+def _copied(value: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """Return a copy of a tensor, of every tensor in a tuple, and all else as it is."""
+    if isinstance(value, tuple):
+        return tuple(_copied(item, device, dtype) for item in value)
+    return value.to(device, dtype, copy=True) if isinstance(value, Tensor) else value

@@ -21,7 +21,7 @@ from rmobench.optimizers.learned.riemannian_lift import learned_update
 from rmobench.optimizers.learned.weights import load_weights
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.landing import landing_update
-from rmobench.optimizers.riemannian.pointwise import State, advance
+from rmobench.optimizers.riemannian.pointwise import Rule, State, advance
 from rmobench.optimizers.riemannian.radam import radam_update
 from rmobench.optimizers.riemannian.rasa import rasa_update
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
@@ -58,7 +58,7 @@ class Riemannian(torch.optim.Optimizer):
         update: Update,
         rule: str,
         manifolds: Mapping[str, Manifold],
-        options: Mapping[str, float],
+        options: Mapping[str, float | str],
     ) -> None:
         self._update = update
         self._names = tuple(options)
@@ -112,7 +112,7 @@ class Riemannian(torch.optim.Optimizer):
             rule = partial(self._update, **self._options(group))
             for p, manifold in zip(group["params"], places, strict=True):
                 if p.grad is not None:
-                    self.state[p] = advance(rule, manifold, p, p.grad, self.state.get(p, {}))
+                    self.state[p] = self._advance(rule, manifold, p, p.grad)
         return loss
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -121,10 +121,14 @@ class Riemannian(torch.optim.Optimizer):
         Raises:
             ArgumentError: The state belongs to another optimizer or to other manifolds; nothing was changed.
         """
-        load_exactly(self, super().load_state_dict, state_dict, alike=(RULE, CONSTRAINTS), types=_working_types)
+        load_exactly(self, super().load_state_dict, state_dict, alike=(RULE, CONSTRAINTS), types=self._working_types)
 
-    def _options(self, group: Group) -> dict[str, float]:
+    def _options(self, group: Group) -> dict[str, Any]:
         return {name: group[name] for name in self._names}
+
+    def _advance(self, rule: Rule, manifold: Manifold, p: Tensor, g: Tensor) -> State:
+        """Move a parameter in place and return its state."""
+        return advance(rule, manifold, p, g, self.state.get(p, {}))
 
     def _check_options(self, group: Group) -> None:
         check_options(type(self).__name__, **self._options(group))
@@ -172,13 +176,12 @@ class Riemannian(torch.optim.Optimizer):
         is_frame = isinstance(manifold, Stiefel | Grassmann)
         return max(OFF_MAX, off_by_rounding(p.shape[-1], p.dtype)) if is_frame else OFF_MAX
 
+    def _working_types(self, group: Group) -> dict[Tensor, torch.dtype]:
+        return {p: torch.promote_types(p.dtype, torch.float32) for p in group["params"]}
+
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("_update", "_names", "_manifolds", "_places")}
         return super().__getstate__() | own
-
-
-def _working_types(group: Group) -> dict[Tensor, torch.dtype]:
-    return {p: torch.promote_types(p.dtype, torch.float32) for p in group["params"]}
 
 
 class RiemannianSGD(Riemannian):

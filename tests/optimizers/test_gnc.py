@@ -9,13 +9,13 @@ from torch import Tensor
 from rmobench.curvature import Arrow, Diagonal, LowerTriangular
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Spd
+from rmobench.harness.kernels import Kernels
 from rmobench.optimizers.natural.cholesky_adam import cholesky_adam, coordinates, lower, pulled_back
 from rmobench.optimizers.natural.gnc import MAPS, gnc
 from rmobench.optimizers.natural.gnc_group import gnc_group, group_of, stored
 from rmobench.optimizers.riemannian.heavy_ball_exact import heavy_ball_exact
 from rmobench.tasks.covariance.structured_precision import structured_precision
 from rmobench.types import Problem
-from tests.optimizers.kernels import Kernels
 from tests.optimizers.manifold_problems import point, problem
 from tests.optimizers.plain_oracle import PlainOracle, drive, normal
 
@@ -94,7 +94,7 @@ def test_a_step_is_products_in_the_type_of_the_point(dtype: torch.dtype) -> None
     with Kernels() as seen:
         drive(optimizer, PlainOracle(p, n_calls=3))
     assert seen.dtypes == {dtype}
-    assert seen.factorisations == []
+    assert seen.factorisations == ()
     assert not any("linalg" in name for name in seen.names)
 
 

@@ -11,32 +11,36 @@ from torch import Tensor
 from rmobench.errors import ArgumentError
 from rmobench.geometry import EUCLIDEAN, Spd
 from rmobench.geometry.exponential import expm
-from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
-from rmobench.optimizers.natural.momentum import Momentum
+from rmobench.optimizers.natural.momentum import velocity
 from rmobench.optimizers.options import check_options
+from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
-from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
+from rmobench.types import Choice, Linear, Log, Manifold, Optimizer, Oracle, Problem
 
 
-def first_order(A: Tensor, N: Tensor) -> Tensor:
-    """Return A (I + N): singular where N has the eigenvalue -1."""
-    return A + A @ N
+def plus_product(A: Tensor, B: Tensor, N: Tensor, c: float) -> Tensor:
+    """Return A + c B N, matrices [..., n, n], without the product between."""
+    return torch.addmm(A, B, N, alpha=c) if A.ndim == 2 else torch.add(A, B @ N, alpha=c)
 
 
-def second_order(A: Tensor, N: Tensor) -> Tensor:
-    """Return A (I + N + N^2 / 2): invertible for every symmetric N, as 1 + t + t^2 / 2 >= 1 / 2."""
-    AN = A @ N
-    return A + AN + 0.5 * (AN @ N)
+def first_order(A: Tensor, N: Tensor, c: float) -> Tensor:
+    """Return A (I + c N): singular where c N has the eigenvalue -1."""
+    return plus_product(A, A, N, c)
 
 
-def exponential(A: Tensor, N: Tensor) -> Tensor:
-    """Return A expm(N), in float32 or wider: there is no exponential below."""
-    return A @ expm(wide(N)).to(A.dtype)
+def second_order(A: Tensor, N: Tensor, c: float) -> Tensor:
+    """Return A (I + c N + (c N)^2 / 2): invertible for every symmetric N, as 1 + t + t^2 / 2 >= 1 / 2."""
+    return plus_product(A, plus_product(A, A, N, 0.5 * c), N, c)
 
 
-MAPS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
+def exponential(A: Tensor, N: Tensor, c: float) -> Tensor:
+    """Return A expm(c N), in float32 or wider: there is no exponential below."""
+    return A @ expm(c * wide(N)).to(A.dtype)
+
+
+MAPS: Mapping[str, Callable[[Tensor, Tensor, float], Tensor]] = MappingProxyType(
     {"h1": first_order, "h2": second_order, "exp": exponential}
 )
 """How a factor moves along an element of the Lie algebra, by the paper's names."""
@@ -64,30 +68,62 @@ def gnc(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = 
     Raises:
         ArgumentError: An option that is not in its range, or a start that is not positive definite.
     """
+    check_map("gnc", map)
     check_options("gnc", lr=lr, momentum=momentum)
-    if map not in MAPS:
-        raise ArgumentError(f"gnc: got map={map!r}, expected one of {', '.join(MAPS)}.")
-    h = MAPS[map]
     states = {
-        name: {"A": factor("gnc", name, x.detach()), "m": torch.zeros_like(x)}
+        name: first_state("gnc", name, x.detach())
         for name, x in problem.params.items()
         if problem.manifolds.get(name, EUCLIDEAN) == Spd()
     }
-    others = Momentum(lr=lr, momentum=momentum, weight_decay=0.0)
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
         for name, x in problem.params.items():
-            if name not in states:
-                others.move(name, x, x.grad)
-            elif x.grad is not None:
-                state = states[name]
-                state["m"] = momentum * state["m"] + symmetric(state["A"].mT @ (x.grad @ state["A"]))
-                state["A"] = h(state["A"], -0.5 * lr * state["m"])
-                x.copy_(state["A"] @ state["A"].mT)
+            if x.grad is not None:
+                manifold, state = problem.manifolds.get(name, EUCLIDEAN), states.get(name, {})
+                y, states[name] = gnc_update(manifold, x, x.grad, state, lr=lr, momentum=momentum, map=map)
+                x.copy_(y)
 
-    return Optimizer(step, state=lambda: tensors_in((states, others.past)))
+    return Optimizer(step, state=lambda: tensors_in(states))
+
+
+def gnc_update(
+    manifold: Manifold,
+    x: Tensor,
+    g: Tensor,
+    state: State,
+    *,
+    lr: float,
+    momentum: float,
+    map: str,  # noqa: A002
+) -> tuple[Tensor, State]:
+    """Return the next point and state; the state of a positive definite matrix begins as `first_state`.
+
+    All is computed and kept in the type of the point.
+    """
+    if manifold != Spd():
+        v = velocity(x, g, state.get("momentum"), momentum=momentum)
+        return x - lr * v, {"momentum": v} if momentum else {}
+    slope = state["A"].mT @ (g @ state["A"])
+    m = torch.add(momentum * state["m"], slope + slope.mT, alpha=0.5)
+    A = MAPS[map](state["A"], m, -0.5 * lr)
+    return A @ A.mT, {"A": A, "m": m}
+
+
+def first_state(owner: str, name: str, x: Tensor) -> State:
+    """Return the factor of a positive definite matrix, and no momentum.
+
+    Raises:
+        ArgumentError: The matrix is not positive definite.
+    """
+    return {"A": factor(owner, name, x), "m": torch.zeros_like(x)}
+
+
+def check_map(owner: str, map: object) -> None:  # noqa: A002
+    """Raise ArgumentError unless a map is one of MAPS."""
+    if map not in MAPS:
+        raise ArgumentError(f"{owner}: got map={map!r}, expected one of {', '.join(MAPS)}.")
 
 
 def factor(owner: str, name: str, x: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rmobench.curvature import structure_named
 from rmobench.optimizers.natural.inverse_free import Covariance, inverse_free
+from rmobench.optimizers.natural.layered import Layered
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Problem
+from rmobench.types import Linear, Log, Problem
 
 
 @optimizer(
@@ -27,7 +28,7 @@ def ikfac(
     sharing: str = "expand",
     warm_up: bool = True,
     normalise: bool = False,
-) -> Optimizer:
+) -> Layered:
     """Precondition by C C^T G K K^T, each following the inverse of KFAC's moving average to first order in lr_cov.
 
     Args:

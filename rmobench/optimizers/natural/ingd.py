@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rmobench.curvature import Dense
 from rmobench.optimizers.natural.inverse_free import Covariance, inverse_free
+from rmobench.optimizers.natural.layered import Layered
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Problem
+from rmobench.types import Linear, Log, Problem
 
 
 @optimizer(
@@ -26,7 +27,7 @@ def ingd(
     sharing: str = "expand",
     warm_up: bool = True,
     normalise: bool = False,
-) -> Optimizer:
+) -> Layered:
     """Precondition by C C^T G K K^T, each factor following its curvature times the mean of the other's.
 
     Args:

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from rmobench.curvature import Factor, Structure, largest, plus, scaled
-from rmobench.optimizers.natural.layered import Preconditioner, layered
+from rmobench.curvature import Dense, Factor, Structure, largest, plus, scaled
+from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
 from rmobench.optimizers.options import check_options, check_period
-from rmobench.types import Optimizer, Problem
+from rmobench.types import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +50,18 @@ class Side:
     momentum: Factor | None = None
 
     def curvature(self, rows: list[Tensor]) -> tuple[Factor, Tensor]:
-        """Return Pi(K^T a^T a K), and the mean of the diagonal below the projection."""
-        seen = [self.structure.times(Y, self.factor) for Y in rows]
-        H = self.structure.project_gram(seen[0])
-        for Y in seen[1:]:
-            H = plus(H, self.structure.project_gram(Y))
-        return H, torch.stack([Y.square().sum() for Y in seen]).sum() / self.size
+        """Return Pi(K^T a^T a K), and the mean of its diagonal, which the projection keeps."""
+        H = self._seen(rows[0])
+        for Y in rows[1:]:
+            H = plus(H, self._seen(Y))
+        return H, self.structure.trace(H) / self.size
+
+    def _seen(self, Y: Tensor) -> Factor:
+        """Of many rows the gram matrix first: m p^2 + 2 p^3 products where rows times a dense K take 2 m p^2."""
+        if isinstance(self.structure, Dense) and len(Y) > 2 * self.size:
+            (K,) = self.factor
+            return (K.mT @ (Y.mT @ Y) @ K,)
+        return self.structure.project_gram(self.structure.times(Y, self.factor))
 
     def moved(self, n: Factor, how: Covariance, t: int) -> Side:
         """Return the side after a step along the tangent n."""
@@ -97,7 +102,7 @@ def inverse_free(
     weight_decay: float,
     period: int,
     sharing: str,
-) -> Optimizer:
+) -> Layered:
     """Precondition every layer of a problem by factors that are moved without an inverse.
 
     Args:
@@ -124,30 +129,33 @@ def inverse_free(
         damping=how.damping,
     )
     check_period(owner, period)
-    sides: dict[str, tuple[Side, Side]] = {}  # of K and of C, by the name of the weight
 
-    def of(layer: Layer) -> tuple[Side, Side]:
-        name, weight = layer.names[0], layer.module.weight
-        if name not in sides:
-            d_o, d_i = layer.shape
-            sides[name] = side(chosen, d_i, weight), side(chosen, d_o, weight)
-        return sides[name]
+    def sides(layer: Layer, kept: Kept) -> tuple[Side, Side]:
+        weight, (d_o, d_i) = layer.module.weight, layer.shape
+        if not kept:
+            return side(chosen, d_i, weight), side(chosen, d_o, weight)
+        return (
+            Side(chosen, d_i, kept["K"], kept.get("m_K")),
+            Side(chosen, d_o, kept["C"], kept.get("m_C")),
+        )
 
-    def update(layer: Layer, t: int) -> None:
-        K, C = of(layer)
+    def update(layer: Layer, t: int, kept: Kept) -> Kept:
+        K, C = sides(layer, kept)
         H_K, mean_K = K.curvature(layer.inputs)
         H_C, mean_C = C.curvature(layer.slopes)
         n_K, n_C = K.tangent(H_K, C, mean_C, how), C.tangent(H_C, K, mean_K, how)
-        sides[layer.names[0]] = K.moved(n_K, how, t), C.moved(n_C, how, t)
+        K, C = K.moved(n_K, how, t), C.moved(n_C, how, t)
+        moved = {"K": K.factor, "C": C.factor, "m_K": K.momentum, "m_C": C.momentum}
+        return {name: factor for name, factor in moved.items() if factor is not None}
 
-    def precondition(layer: Layer, gradient: Tensor) -> Tensor:
-        K, C = of(layer)
+    def precondition(layer: Layer, gradient: Tensor, kept: Kept) -> Tensor:
+        K, C = sides(layer, kept)
         return C.applied(K.applied(gradient).mT).mT
 
     return layered(
         owner,
         problem,
-        Preconditioner(update, precondition, lambda: [(s.factor, s.momentum or ()) for p in sides.values() for s in p]),
+        Preconditioner(update, precondition),
         Momentum(lr=lr, momentum=momentum, weight_decay=weight_decay),
         period=period,
         sharing=sharing,

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from rmobench.geometry.matrices import identity
 from rmobench.geometry.storage import wide
-from rmobench.optimizers.natural.layered import Preconditioner, layered
+from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
 from rmobench.optimizers.options import check_options, check_period
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Problem
+from rmobench.types import Linear, Log, Problem
 
 
 @optimizer(
@@ -37,7 +37,7 @@ def kfac(
     weight_decay: float = 0.0,
     sharing: str = "expand",
     widen: bool = False,
-) -> Optimizer:
+) -> Layered:
     """Step along S_C^-1 G S_K^-1 with moving averages S_K of a^T a + damping I and S_C of g^T g + damping I.
 
     The inverses come from Cholesky factors, in the type of the parameters: where that has no such kernel (bfloat16 and
@@ -59,33 +59,30 @@ def kfac(
     """
     check_options("kfac", lr=lr, momentum=momentum, damping=damping, lr_cov=lr_cov, weight_decay=weight_decay)
     check_period("kfac", period)
-    averages: dict[str, tuple[Tensor, Tensor]] = {}  # S_K and S_C by the name of the weight
-    inverses: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def update(layer: Layer, t: int) -> None:
-        name, weight = layer.names[0], layer.module.weight
+    def update(layer: Layer, t: int, kept: Kept) -> Kept:
+        weight = layer.module.weight
         d_o, d_i = layer.shape
-        S_K, S_C = averages.get(name) or (
+        S_K, S_C = kept.get("averages") or (
             weight.new_zeros(d_i, d_i).fill_diagonal_(1.0),
             weight.new_zeros(d_o, d_o).fill_diagonal_(1.0),
         )
-        averages[name] = (
+        averages = (
             averaged(S_K, layer.inputs, damping=damping, lr_cov=lr_cov),
             averaged(S_C, layer.slopes, damping=damping, lr_cov=lr_cov),
         )
-        K, C = (inverse(S, widen=widen) for S in averages[name])
-        inverses[name] = (K, C)
+        return {"averages": averages, "inverses": tuple(inverse(S, widen=widen) for S in averages)}
 
-    def precondition(layer: Layer, gradient: Tensor) -> Tensor:
-        if layer.names[0] not in inverses:
+    def precondition(layer: Layer, gradient: Tensor, kept: Kept) -> Tensor:
+        if not kept:
             return gradient
-        K, C = inverses[layer.names[0]]
+        K, C = kept["inverses"]
         return C @ gradient @ K
 
     return layered(
         "kfac",
         problem,
-        Preconditioner(update, precondition, lambda: (averages, inverses)),
+        Preconditioner(update, precondition),
         Momentum(lr=lr, momentum=momentum, weight_decay=weight_decay),
         period=period,
         sharing=sharing,

@@ -23,8 +23,8 @@ class Layer:
     module: nn.Linear | nn.Conv2d
     names: tuple[str, ...]  # of its parameters: the weight, and the bias if there is one
     sharing: str  # "expand" or "reduce"
-    inputs: list[Tensor] = field(default_factory=list)  # of every call since `forget`, rows [m, d_i (+ 1)] over sqrt(m)
-    slopes: list[Tensor] = field(default_factory=list)  # rows [m, d_o] times sqrt(terms of the mean loss)
+    inputs: list[Tensor] = field(default_factory=list)  # rows [m, d_i (+ 1)] over sqrt(m), by calls since `forget`
+    slopes: list[Tensor] = field(default_factory=list)  # rows [m, d_o] times sqrt(terms of the mean loss), likewise
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,9 +53,14 @@ class Layer:
         self.slopes.clear()
 
     def see(self, x: Tensor, output: Tensor) -> None:
-        """Keep the rows of an input, and those of the output's gradient once it is known."""
-        self.inputs.append(self._input_rows(x.detach()))
-        output.register_hook(lambda g: self.slopes.append(self._slope_rows(g.detach())))  # type: ignore[no-untyped-call]
+        """Keep the rows of an input and of the output's gradient, once that is known: many a call has none."""
+        rows = self._input_rows(x.detach())
+
+        def keep(g: Tensor) -> None:
+            self.inputs.append(rows)
+            self.slopes.append(self._slope_rows(g.detach()))
+
+        output.register_hook(keep)  # type: ignore[no-untyped-call]
 
     def _input_rows(self, x: Tensor) -> Tensor:
         rows = _patches(self.module, x, self.sharing) if isinstance(self.module, nn.Conv2d) else x
@@ -124,6 +129,13 @@ class Layers:
         for layer in self.layers:
             layer.forget()
 
+    def join(self, n_passes: int) -> None:
+        """Weigh what n backward passes left as one pass over all their samples, each loss divided by n."""
+        if n_passes > 1:
+            for layer in self.layers:
+                layer.inputs = [Y * n_passes**-0.5 for Y in layer.inputs]
+                layer.slopes = [Y * n_passes**0.5 for Y in layer.slopes]
+
 
 def layers_of(owner: str, problem: Problem, *, sharing: str) -> Layers:
     """Find the layers whose parameters are all free to train, and hook into their calls.
@@ -149,12 +161,13 @@ def layers_of(owner: str, problem: Problem, *, sharing: str) -> Layers:
     taken = {name for layer in found for name in layer.names}
     all_layers = Layers(layers=found, others=tuple(n for n in problem.params if n not in taken), handles=[])
 
-    def hook(layer: Layer, args: tuple[Tensor, ...], output: Tensor) -> None:
-        if all_layers.watching and output.requires_grad:
+    def hook(layer: Layer, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        own = module is layer.module  # a copy of the model has these very hooks, too
+        if own and all_layers.watching and output.requires_grad:
             layer.see(args[0], output)
 
     for layer in found:
         all_layers.handles.append(
-            layer.module.register_forward_hook(lambda _, args, output, layer=layer: hook(layer, args, output))
+            layer.module.register_forward_hook(lambda *call, layer=layer: hook(layer, *call))  # copies as it is
         )
     return all_layers

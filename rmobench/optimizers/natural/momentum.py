@@ -21,9 +21,13 @@ class Momentum:
         """Move x [...] in place along what stands for its gradient; None leaves it where it is."""
         if g is None:
             return
-        v = g + self.weight_decay * x
-        if name in self.past:
-            v = v + self.momentum * self.past[name]
+        v = velocity(x, g, self.past.get(name), momentum=self.momentum, weight_decay=self.weight_decay)
         if self.momentum:
             self.past[name] = v
         x.sub_(self.lr * v)
+
+
+def velocity(x: Tensor, g: Tensor, past: Tensor | None, *, momentum: float, weight_decay: float = 0.0) -> Tensor:
+    """Return v of the heavy ball, [...], from the one before; None where there is none."""
+    v = g + weight_decay * x
+    return v if past is None else v + momentum * past

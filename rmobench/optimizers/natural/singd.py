@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rmobench.curvature import structure_named
 from rmobench.optimizers.natural.inverse_free import Covariance, inverse_free
+from rmobench.optimizers.natural.layered import Layered
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Problem
+from rmobench.types import Linear, Log, Problem
 
 
 @optimizer(
@@ -28,7 +29,7 @@ def singd(
     sharing: str = "expand",
     warm_up: bool = True,
     normalise: bool = False,
-) -> Optimizer:
+) -> Layered:
     """Precondition as `ingd` with factors in a matrix group, whose memory and time the structure sets.
 
     Args:
