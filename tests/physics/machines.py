@@ -28,8 +28,8 @@ def adult(dtype: torch.dtype = F64) -> Body:
     return humanoid(dtype=dtype)
 
 
-def pendulum(*, mass: float = 2.0, length: float = 0.7, damping: float = 0.0) -> Body:
-    """A point mass on a rod, hinged about y one metre above the ground."""
+def pendulum(*, mass: float = 2.0, length: float = 0.7, damping: float = 0.0, stiffness: float = 0.0) -> Body:
+    """A point mass on a rod, hinged about y one metre above the ground; its controller is damped by 0.1 s stiffness."""
     link = Link(
         name="rod",
         parent=-1,
@@ -38,7 +38,13 @@ def pendulum(*, mass: float = 2.0, length: float = 0.7, damping: float = 0.0) ->
         mass=torch.tensor(mass, dtype=F64),
         centre=vector(0, 0, -length),
         inertia=torch.zeros(3, 3, dtype=F64),
-        joint=Joint(motion=Motion.HINGE, axis=vector(0, 1, 0), damping=damping),
+        joint=Joint(
+            motion=Motion.HINGE,
+            axis=vector(0, 1, 0),
+            damping=damping,
+            stiffness=stiffness,
+            drive_damping=0.1 * stiffness,
+        ),
     )
     end = Point(name="end", link=0, position=vector(0, 0, -length))
     return assemble([link], landmarks=[end], feelers=[], gravity=GRAVITY)

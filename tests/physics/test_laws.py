@@ -73,6 +73,16 @@ def test_damping_takes_energy_from_a_pendulum() -> None:
     torch.testing.assert_close(lost, -0.005 * 0.3 * vs[1:].square().sum(), rtol=0.02, atol=0.0)
 
 
+def test_a_controller_acts_at_the_end_of_the_step() -> None:
+    """I (w' - w) = h (K (target - angle - h w') - D w'), solved for w': stiff controllers take long steps."""
+    h, stiffness, inertia = 0.05, 5e4, 2.0 * 0.7**2
+    body = weightless(pendulum(mass=2.0, length=0.7, stiffness=stiffness))
+    angle, rate, target = vector(0.3), vector(-1.0), vector(0.5)
+    _, vs = rollout(body, angle, rate, duration=h, targets=target.unsqueeze(0))
+    pulled = inertia * rate + h * stiffness * (target - angle)
+    torch.testing.assert_close(vs[-1], pulled / (inertia + h * 0.1 * stiffness + h * h * stiffness))
+
+
 def test_without_weight_and_ground_momentum_stays() -> None:
     """Joints' damping is an inner force. What is lost is of first order in the step."""
     body = weightless(adult())
