@@ -6,13 +6,19 @@ from rmobench.curvature import structure_named
 from rmobench.optimizers.natural.inverse_free import Covariance, inverse_free
 from rmobench.optimizers.natural.layered import Layered
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Problem
+from rmobench.types import Choice, Linear, Log, Problem
 
 
 @optimizer(
     family="natural",
     source="Lin, Dangel, Eschenhagen, Neklyudov, Kristiadi, Turner, Makhzani 2024, ICML, arXiv 2312.05705",
-    search={"lr": Log(1e-4, 1.0), "momentum": Linear(0.0, 0.99), "damping": Log(1e-5, 1e-1), "lr_cov": Log(1e-3, 0.5)},
+    search={
+        "lr": Log(1e-4, 1.0),
+        "momentum": Linear(0.0, 0.99),
+        "damping": Log(1e-5, 1e-1),
+        "lr_cov": Log(1e-3, 0.5),
+        "warm_up": Choice((True, False)),
+    },
 )
 def singd(
     problem: Problem,
