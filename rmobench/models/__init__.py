@@ -1,5 +1,6 @@
 """Networks that tasks train: plain modules whose orthogonal layers hold their frame as the parameter."""
 
+from rmobench.models.byte_gpt import ByteGPT
 from rmobench.models.low_rank_linear import LOW_RANK_STARTS, LowRankLinear, insert_low_rank, low_rank_layers
 from rmobench.models.orthogonal_conv import OrthogonalConv2d, convolution, frames
 from rmobench.models.plain import mlp, plain_cnn
@@ -10,6 +11,7 @@ from rmobench.models.start import started
 
 __all__ = [
     "LOW_RANK_STARTS",
+    "ByteGPT",
     "LowRankLinear",
     "OrthogonalConv2d",
     "ResNet",

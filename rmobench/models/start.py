@@ -8,7 +8,10 @@ import torch
 from torch import Generator, nn
 
 from rmobench.models.orthogonal_conv import OrthogonalConv2d
-from rmobench.models.small_vit import Positions
+from rmobench.models.transformer import Positions
+
+EMBEDDED = 0.02
+"""Deviation of an embedding's entries."""
 
 
 def started(
@@ -17,7 +20,8 @@ def started(
     """Build a network and draw its parameters: in float64 on the CPU, then stored as asked.
 
     Frames are uniform (Haar); other convolutions normal with variance 2 / (out k k); the linear layers uniform within
-    1 / sqrt(in), biases 0; normalisations are the identity. torch's global stream is left alone.
+    1 / sqrt(in), biases 0; embeddings normal with deviation 0.02; normalisations the identity. torch's global stream
+    is left alone.
     Source: He et al. 2015, ICCV, arXiv 1502.01852, eq. 14.
 
     Args:
@@ -46,6 +50,8 @@ def _draw(module: nn.Module, generator: Generator) -> None:
             bound = module.in_features**-0.5
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
             nn.init.zeros_(module.bias)
+        case nn.Embedding():
+            nn.init.normal_(module.weight, std=EMBEDDED, generator=generator)
         case nn.BatchNorm2d() | nn.LayerNorm():
             module.reset_parameters()
         case _:
