@@ -50,6 +50,17 @@ def success_rate(n_hits: int, n_trials: int) -> Interval:
     return Interval(value=n_hits / n_trials, low=float(low), high=float(high))
 
 
+def rate_difference(n_hits: int, n_trials: int, other_hits: int, other_trials: int) -> Interval:
+    """Return the difference of two independent success rates, the first minus the other, from their Wilson intervals.
+
+    Source: Newcombe 1998, Statistics in Medicine 17(8), method 10.
+    """
+    p, q = success_rate(n_hits, n_trials), success_rate(other_hits, other_trials)
+    value = p.value - q.value
+    low = value - math.hypot(p.value - p.low, q.high - q.value)
+    return Interval(value=value, low=low, high=value + math.hypot(p.high - p.value, q.value - q.low))
+
+
 @cache
 def weights(n: int) -> Array:
     """Draw how often each of n members appears in each resample: multinomial [n, N_RESAMPLES], read-only."""

@@ -11,6 +11,9 @@ import pandas as pd
 from rmobench.statistics.hits import costs
 from rmobench.types import Status
 
+BLOWN_UP = (Status.nonfinite, Status.diverged)
+"""How a trial ends that nobody would go on with, whatever it reached before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Winners:
@@ -23,9 +26,10 @@ class Winners:
 def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
     """Choose among the settings (optimizer labels) of tuning trials.
 
-    On a task the lowest ERT at the headline rung wins; where equal, or never reached, the easier rungs decide, the
-    hardest first; where no rung was reached, the lowest mean of the metric at the end (of feasible ends, if any). Over
-    all tasks the lowest geometric mean of ERT at the headline wins, a task without a hit counting
+    Settings that blow up on fewer seeds go first, whatever they reached before: nobody would go on with the others.
+    Then, on a task, the lowest ERT at the headline rung wins; where equal, or never reached, the easier rungs decide,
+    the hardest first; where no rung was reached, the lowest mean of the metric at the end (of feasible ends, if any).
+    Over all tasks the lowest geometric mean of ERT at the headline wins, a task without a hit counting
     as one hit in twice as many trials; where equal, the lowest mean rank of the ends.
 
     Args:
@@ -44,20 +48,24 @@ def winners(runs: pd.DataFrame, *, axis: str = "n_grad") -> Winners:
     sums["humble"] = (sums["cost"] / sums["hit"].clip(lower=0.5)).astype(float)
     wide = sums.pivot_table(index=["task", "optimizer"], columns="rung", values="ert", observed=True)
     ends = _ends(runs).groupby([runs["task"], runs["optimizer"]], observed=True).mean()
+    ended: pd.Series = runs["status"].isin(BLOWN_UP)
+    blown_up: pd.Series = ended.groupby([runs["task"], runs["optimizer"]], observed=True).sum()
     by_task = {
-        str(task): _first(part.droplevel("task"), ends[str(task)])
+        str(task): _first(part.droplevel("task"), ends[str(task)], blown_up[str(task)])
         for task, part in wide.groupby(level="task", observed=True)
     }
     hardest = sums[sums["rung"] == sums.groupby("task", observed=True)["rung"].transform("min")]
     overall = np.log(hardest["humble"]).groupby(hardest["optimizer"].astype(str)).mean().round(9)
     ranks = ends.groupby(level=0).rank().groupby(level=1).mean()
-    return Winners(by_task=by_task, overall=str(min(overall.index, key=lambda name: (overall[name], ranks[name]))))
+    lost = blown_up.groupby(level=1).sum()
+    best = min(overall.index, key=lambda name: (lost[name], overall[name], ranks[name]))
+    return Winners(by_task=by_task, overall=str(best))
 
 
-def _first(erts: pd.DataFrame, ends: pd.Series) -> str:
-    """Return the optimizer with the lowest ERTs [optimizer, rung], the hardest rung first, and then the lowest end."""
+def _first(erts: pd.DataFrame, ends: pd.Series, blown_up: pd.Series) -> str:
+    """Return the optimizer that blows up least, then of the lowest ERTs [optimizer, rung], hardest first, then end."""
     rungs = sorted(erts.columns[erts.notna().any()])  # a task has its own rungs
-    return str(min(erts.index, key=lambda name: (*erts.loc[name, rungs], ends[name])))
+    return str(min(erts.index, key=lambda name: (blown_up[name], *erts.loc[name, rungs], ends[name])))
 
 
 def _ends(runs: pd.DataFrame) -> pd.Series:

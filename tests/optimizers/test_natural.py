@@ -279,3 +279,17 @@ def test_options_out_of_range_are_refused(build) -> None:
 def test_an_unknown_structure_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="structure"):
         singd(small(), structure="dens")
+
+
+@pytest.mark.parametrize("structure", ["dense", "diagonal", "hierarchical", "kronecker"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_factors_move_and_say_how_far(structure: str, dtype: torch.dtype) -> None:
+    """Without warm-up they do in bfloat16, too; where they rest, the method is the heavy ball, and says 0."""
+    shifts = {}
+    for lr_cov in (0.0, 0.05):
+        problem = small(dtype)
+        method = singd(problem, structure=structure, lr_cov=lr_cov, warm_up=False, period=1)
+        steps(method, problem, 5)
+        shifts[lr_cov] = method.diagnostics()["factor_shift"]
+    assert shifts[0.0] == 0.0
+    assert 0.01 < shifts[0.05] < 1.0

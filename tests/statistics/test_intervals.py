@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rmobench.statistics.ert import ert, median
-from rmobench.statistics.intervals import N_RESAMPLES, mean_over_tasks, success_rate, weights
+from rmobench.statistics.intervals import N_RESAMPLES, mean_over_tasks, rate_difference, success_rate, weights
 
 
 @pytest.mark.parametrize(("hits", "trials"), [(0, 1), (1, 1), (0, 10), (3, 10), (10, 10), (81, 263), (999, 1000)])
@@ -79,3 +79,13 @@ def test_the_bootstrap_of_a_mean_agrees_with_the_normal_one():
     assert (found.low - found.value, found.high - found.value) == pytest.approx(
         (-1.96 * error, 1.96 * error), abs=0.2 * error
     )
+
+
+def test_the_difference_of_two_rates_is_newcombes():
+    """Newcombe 1998, table II, method 10, example (a): 56/70 against 48/80."""
+    found = rate_difference(56, 70, 48, 80)
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_no_failures_on_either_side_leave_wilsons_width():
+    assert rate_difference(0, 40, 0, 40).high == pytest.approx(success_rate(0, 40).high)

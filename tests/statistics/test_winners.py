@@ -59,3 +59,10 @@ def test_over_all_tasks_without_a_hit_the_ends_decide():
 def test_no_records_are_the_users_mistake():
     with pytest.raises(InputError, match="no records"):
         winners(table((EASY, "a", {})).iloc[:0])
+
+
+def test_a_setting_that_blows_up_wins_only_where_all_do():
+    runs = table((EASY, "a", {1e-2: 5}), (EASY, "b", {1e-2: 50}), (HARD, "a", {1e-2: 5}), (HARD, "b", {1e-2: 50}))
+    runs["status"] = ["nonfinite", "budget", "nonfinite", "diverged"]
+    assert winners(runs).by_task == {EASY: "b", HARD: "a"}
+    assert winners(runs).overall == "b"

@@ -1,4 +1,4 @@
-"""Inverse-free second-order methods need fewer iterations than AdamW, in float32 and in bfloat16."""
+"""Inverse-free second-order methods need fewer iterations than AdamW and SGD, in float32 and in bfloat16."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ DEFAULTS = ("second_order",)
 OURS = ("kfac", "ingd", "ikfac", "singd", "singd_hierarchical")
 DECIDING = ("ingd", "singd")
 BASELINES = ("adamw", "sgd")
-AGAINST = "adamw"
 ENDING = "_tuned"
 CENSORED = 2.0
 
@@ -54,7 +53,7 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
             for baseline in BASELINES:
                 pair = [_column(erts, name + ending) for name in (ours, baseline)]
                 either = int((np.isfinite(pair[0]) | np.isfinite(pair[1])).sum())
-                deciding = decides and axis == "step" and ours in DECIDING and baseline == AGAINST
+                deciding = decides and axis == "step" and ours in DECIDING
                 yield Measure(
                     name=f"{said}, {ours}: won against {baseline} in {counted}",
                     value=share_won(*pair),
@@ -98,12 +97,13 @@ def figure(evidence: Evidence) -> Figure:
 CLAIM = Claim(
     name="second_order_iterations",
     source="Lin, Dangel, Eschenhagen, Neklyudov, Kristiadi, Turner, Makhzani 2024, ICML (SINGD), arXiv 2312.05705",
-    statement="Inverse-free second-order methods train in fewer iterations than AdamW, also in half precision.",
+    statement="Inverse-free second-order methods train in fewer iterations than AdamW and SGD, also in half precision.",
     measurement="Everybody tuned with 16 settings on a tuning seed for every task and precision; then iterations to "
     "the headline rung on five other seeds. Dense (ingd) and diagonal factors (singd) must both win more than half of "
-    "the (task, seed) that either solves against AdamW, in float32 and in bfloat16. Interval: bootstrap over (task, "
-    "seed). Failures are counted for everybody.",
+    "the (task, seed) that either solves against AdamW and against SGD with momentum, in float32 and in bfloat16. "
+    "Interval: bootstrap over (task, seed). Failures are counted for everybody.",
     not_covered="Accuracy on test data, and networks at the published scale. Seeds of one task count as independent. "
+    "SGD's declared range of learning rates is two decades wider, so fewer of its 16 settings fall where it works. "
     "Seconds are those of two CPU cores.",
     suites=(*DEFAULTS, *TUNED),
     measure=measure,

@@ -11,7 +11,8 @@ Products only. Source: Lin, Dangel, Eschenhagen et al. 2024, ICML, arXiv 2312.05
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -62,6 +63,13 @@ class Side:
             (K,) = self.factor
             return (K.mT @ (Y.mT @ Y) @ K,)
         return self.structure.project_gram(self.structure.times(Y, self.factor))
+
+    def shift(self) -> float:
+        """Return |K - I| / |I| in the Frobenius norm of what is stored."""
+        like = self.factor[0]
+        start = self.structure.identity(self.size, dtype=like.dtype, device=like.device)
+        off = sum((part - at).float().square().sum().item() for part, at in zip(self.factor, start, strict=True))
+        return math.sqrt(off / sum(at.float().square().sum().item() for at in start))
 
     def moved(self, n: Factor, how: Covariance, t: int) -> Side:
         """Return the side after a step along the tangent n."""
@@ -152,7 +160,7 @@ def inverse_free(
         K, C = sides(layer, kept)
         return C.applied(K.applied(gradient).mT).mT
 
-    return layered(
+    built = layered(
         owner,
         problem,
         Preconditioner(update, precondition),
@@ -160,3 +168,11 @@ def inverse_free(
         period=period,
         sharing=sharing,
     )
+
+    def says() -> dict[str, float]:
+        """Say how far the factors are from where they began: where they stay, this is the heavy ball."""
+        kept = built.memory.kept
+        shifts = [s.shift() for layer in built.layers.layers for s in sides(layer, kept.get(layer.names[0], {}))]
+        return {"factor_shift": sum(shifts) / len(shifts)} if shifts else {}
+
+    return replace(built, diagnostics=says)
