@@ -43,6 +43,11 @@ class SecondOrder(torch.optim.Optimizer):
         options: Mapping[str, float],
         settings: Mapping[str, Value],
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise ArgumentError(
+                f"{type(self).__name__}: got {type(model).__name__}, expected a model (torch.nn.Module): its layers "
+                "are looked into, so that its parameters alone do not do."
+            )
         problem = Problem(model=model, loss=_nothing, batches=iter(()), judge=_nothing)  # the method asks for neither
         self._problem = problem
         self._method = build(problem, **options, **settings)

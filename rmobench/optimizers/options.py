@@ -36,10 +36,17 @@ def _expected(name: str) -> str:
     return "a number in [0, 1)" if name in SHARES else "a finite number >= 0"
 
 
-def check_period(owner: str, period: int) -> None:
-    """Raise ArgumentError unless a period is at least one step."""
-    if period < 1:
-        raise ArgumentError(f"{owner}: got period={period}, expected 1 or more steps.")
+def check_period(owner: str, period: object) -> None:
+    """Raise ArgumentError unless a period is a whole number of steps, at least one."""
+    if not isinstance(period, int) or period < 1:
+        raise ArgumentError(f"{owner}: got period={period!r}, expected a whole number of steps, 1 or more.")
+
+
+def check_switch(owner: str, **options: object) -> None:
+    """Raise ArgumentError unless every option is true or false."""
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ArgumentError(f"{owner}: got {name}={value!r}, expected True or False.")
 
 
 Result = TypeVar("Result")

@@ -142,7 +142,7 @@ def test_gradients_stay_and_the_state_is_what_is_kept() -> None:
     [
         ({"structure": "lower_toeplitz"}, r"got structure='lower_toeplitz', expected one of dense, diagonal, "),
         ({"sharing": "both"}, r"got sharing='both', expected 'expand' or 'reduce'"),
-        ({"period": 0}, r"got period=0, expected 1 or more steps"),
+        ({"period": 0}, r"got period=0, expected a whole number of steps"),
         ({"momentum_cov": 1.0}, r"got momentum_cov=1\.0, expected a number in \[0, 1\)"),
         ({"lr_cov": -1.0}, r"got lr_cov=-1\.0, expected a finite number >= 0"),
     ],

@@ -393,7 +393,7 @@ def test_a_sparse_gradient_is_refused() -> None:
     ("options", "error", "message"),
     [
         ({"momentum": 1.0}, ArgumentError, r"got momentum=1.0, expected a number in \[0, 1\)"),
-        ({"period": 0}, ArgumentError, "got period=0, expected 1 or more steps"),
+        ({"period": 0}, ArgumentError, "got period=0, expected a whole number of steps"),
         ({"sharing": "both"}, ArgumentError, "got sharing='both'"),
         ({"structure": "sparse"}, UnknownNameError, "no structure named 'sparse'"),
     ],
@@ -505,3 +505,8 @@ def test_copies_of_gnc_continue_to_the_bit() -> None:
     walk(optimizer, p, 5)
     model, other = pickle.loads(pickle.dumps((p.model, optimizer)))
     assert torch.equal(walk(optimizer, p, 10), walk(other, replace(p, model=model), 10))
+
+
+def test_parameters_in_the_place_of_the_model_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="SINGD: got generator, expected a model"):
+        SINGD(small().model.parameters())  # type: ignore[arg-type]

@@ -199,7 +199,7 @@ REFUSED = [
     ("lr_adam_tangent", {"companion_lr": -1.0}, r"lr_adam_tangent: got lr=-1\.0"),
     ("lr_adam_core", {"n_iterations": 0}, r"lr_adam_core: got n_iterations=0, expected a whole number >= 1"),
     ("lr_adam_core", {"carried": "both"}, r"lr_adam_core: got carried='both', expected one of roots, squares"),
-    ("geolora", {"period": 0}, r"geolora: got period=0, expected 1 or more steps"),
+    ("geolora", {"period": 0}, r"geolora: got period=0, expected a whole number of steps"),
     ("geolora", {"core_lr": float("nan")}, r"geolora: got lr=nan"),
     ("dlrt", {"tau": -1.0}, r"dlrt: got tau=-1\.0"),
     ("stiefel_adamw", {"beta1": 1.0}, r"stiefel_adamw: got beta1=1\.0"),

@@ -267,13 +267,41 @@ def test_parameters_of_no_layer_take_the_heavy_ball() -> None:
 @pytest.mark.parametrize("build", [kfac, ingd, ikfac, singd])
 def test_options_out_of_range_are_refused(build) -> None:
     for option, message in (
-        ({"period": 0}, "got period=0, expected 1 or more"),
+        ({"period": 0}, "got period=0, expected a whole number of steps"),
+        ({"period": 2.5}, "got period=2.5, expected a whole number of steps"),
         ({"sharing": "both"}, "got sharing='both', expected 'expand' or 'reduce'"),
         ({"momentum": 1.0}, r"got momentum=1.0, expected a number in \[0, 1\)"),
         ({"damping": -1.0}, "got damping=-1.0"),
     ):
         with pytest.raises(ArgumentError, match=message):
             build(small(), **option)
+
+
+@pytest.mark.parametrize(
+    ("build", "option", "message"),
+    [
+        (singd, {"warm_up": "yes"}, "got warm_up='yes', expected True or False"),
+        (ingd, {"normalise": 1}, "got normalise=1, expected True or False"),
+        (kfac, {"widen": "no"}, "got widen='no', expected True or False"),
+        (kfac, {"lr_cov": 5.0}, "got lr_cov=5.0, expected a share of at most 1"),
+    ],
+)
+def test_switches_and_shares_are_checked(build, option: dict, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        build(small(), **option)
+
+
+def test_a_structure_that_does_not_fit_a_layer_is_refused_at_once_and_leaves_no_hooks() -> None:
+    problem = small()
+    with pytest.raises(ArgumentError, match="Kronecker"):
+        singd(problem, structure="kronecker", size=7)
+    assert not any(module._forward_hooks for module in problem.model.modules())
+
+
+def test_an_empty_batch_breaks_nobody_elses_forward_pass() -> None:
+    problem = small()
+    singd(problem)
+    assert problem.model(torch.zeros(0, 2, 8, 8, dtype=F64)).shape[0] == 0
 
 
 def test_an_unknown_structure_is_refused() -> None:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from rmobench.curvature import Dense, Factor, Structure, largest, plus, scaled
+from rmobench.errors import ArgumentError
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
-from rmobench.optimizers.options import check_options, check_period
+from rmobench.optimizers.options import check_options, check_period, check_switch
 from rmobench.types import Problem
 
 
@@ -125,7 +126,7 @@ def inverse_free(
         sharing: "expand" or "reduce": how positions that share a weight count.
 
     Raises:
-        ArgumentError: An option that is not in its range.
+        ArgumentError: An option that is not in its range, or a structure that does not fit a layer.
     """
     check_options(
         owner,
@@ -137,6 +138,7 @@ def inverse_free(
         damping=how.damping,
     )
     check_period(owner, period)
+    check_switch(owner, warm_up=how.warm_up, normalise=how.normalise)
 
     def sides(layer: Layer, kept: Kept) -> tuple[Side, Side]:
         weight, (d_o, d_i) = layer.module.weight, layer.shape
@@ -168,6 +170,12 @@ def inverse_free(
         period=period,
         sharing=sharing,
     )
+    try:
+        for layer in built.layers.layers:
+            sides(layer, {})
+    except ArgumentError:  # a structure that does not fit a layer says so now, and leaves no hooks
+        built.close()
+        raise
 
     def says() -> dict[str, float]:
         """Say how far the factors are from where they began: where they stay, this is the heavy ball."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rmobench.errors import ArgumentError
 from rmobench.geometry.matrices import identity
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
-from rmobench.optimizers.options import check_options, check_period
+from rmobench.optimizers.options import check_options, check_period, check_switch
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Problem
 
@@ -59,6 +60,9 @@ def kfac(
     """
     check_options("kfac", lr=lr, momentum=momentum, damping=damping, lr_cov=lr_cov, weight_decay=weight_decay)
     check_period("kfac", period)
+    check_switch("kfac", widen=widen)
+    if lr_cov > 1.0:
+        raise ArgumentError(f"kfac: got lr_cov={lr_cov}, expected a share of at most 1.")
 
     def update(layer: Layer, t: int, kept: Kept) -> Kept:
         weight = layer.module.weight

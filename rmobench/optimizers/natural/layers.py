@@ -69,7 +69,7 @@ class Layer:
         rows = rows.flatten(0, -2).to(self.module.weight.dtype)
         if self.module.bias is not None:
             rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
-        scaled: Tensor = rows * len(rows) ** -0.5
+        scaled: Tensor = rows * max(len(rows), 1) ** -0.5  # of an empty batch none
         return scaled
 
     def _slope_rows(self, g: Tensor) -> Tensor:
