@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import math
 import random
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -146,7 +148,7 @@ def _measure(planned: Planned, device: torch.device) -> dict[str, Any]:
         "n_params": sum(p.numel() for p in run.problem.params.values()),
         "state_bytes": bytes_of(run.optimizer.state()),
         "model_bytes": bytes_of(run.optimizer.weights()),
-        "diagnostics": dict(run.optimizer.diagnostics()),
+        "diagnostics": finite(run.optimizer.diagnostics()),
     }
     if isinstance(run.meter, CudaPeak):
         facts["peak_bytes"] = run.meter.peak
@@ -239,6 +241,11 @@ def _run(run: Run, *, through: Oracle | None = None) -> Finish:
     ending = drive(run.optimizer, through or run.oracle)
     run.clock.stop()
     return ending
+
+
+def finite(says: Mapping[str, float]) -> dict[str, float]:
+    """Return what is a finite number: a record, being JSON, has none for the others."""
+    return {name: value for name, value in says.items() if math.isfinite(value)}
 
 
 def _spent(run: Run) -> Point:

@@ -5,7 +5,7 @@ import torch
 
 from rmobench.harness.environment import environment
 from rmobench.harness.plan import plan
-from rmobench.harness.trial import classify, run_trial
+from rmobench.harness.trial import classify, finite, run_trial
 from rmobench.registry import choose_optimizers, choose_tasks
 from rmobench.types import Status
 
@@ -157,3 +157,8 @@ def test_cuda_trials_carry_the_allocators_peak(precision):
 def test_cuda_and_cpu_agree_in_double():
     gpu, cpu = trial("quadratic", device="cuda"), trial("quadratic")
     assert gpu.spent.metrics["gap"] == pytest.approx(cpu.spent.metrics["gap"], rel=1e-6)
+
+
+def test_what_an_optimizer_says_of_itself_is_kept_where_it_is_a_finite_number():
+    """A record is JSON; with a NaN in it nobody could read it again."""
+    assert finite({"share": 0.5, "lost": float("nan"), "far": float("inf")}) == {"share": 0.5}
