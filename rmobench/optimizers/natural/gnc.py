@@ -11,6 +11,7 @@ from torch import Tensor
 from rmobench.errors import ArgumentError
 from rmobench.geometry import EUCLIDEAN, Spd
 from rmobench.geometry.exponential import expm
+from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.momentum import velocity
 from rmobench.optimizers.options import check_options
@@ -20,9 +21,9 @@ from rmobench.registry import optimizer
 from rmobench.types import Choice, Linear, Log, Manifold, Optimizer, Oracle, Problem
 
 
-def plus_product(A: Tensor, B: Tensor, N: Tensor, c: float) -> Tensor:
-    """Return A + c B N, matrices [..., n, n], without the product between."""
-    return torch.addmm(A, B, N, alpha=c) if A.ndim == 2 else torch.add(A, B @ N, alpha=c)
+def plus_product(A: Tensor, B: Tensor, N: Tensor, c: float, *, share: float = 1.0) -> Tensor:
+    """Return share A + c B N, matrices [..., n, n]; of single ones without the product between."""
+    return torch.addmm(A, B, N, beta=share, alpha=c) if A.ndim == 2 else share * A + c * (B @ N)
 
 
 def first_order(A: Tensor, N: Tensor, c: float) -> Tensor:
@@ -105,8 +106,7 @@ def gnc_update(
     if manifold != Spd():
         v = velocity(x, g, state.get("momentum"), momentum=momentum)
         return x - lr * v, {"momentum": v} if momentum else {}
-    slope = state["A"].mT @ (g @ state["A"])
-    m = torch.add(momentum * state["m"], slope + slope.mT, alpha=0.5)
+    m = symmetric(plus_product(state["m"], state["A"].mT, g @ state["A"], 1.0, share=momentum))
     A = MAPS[map](state["A"], m, -0.5 * lr)
     return A @ A.mT, {"A": A, "m": m}
 
