@@ -25,7 +25,7 @@ GRAVITY = (0.0, 0.0, -9.81)
 def mpjpe_global(predicted: Tensor, target: Tensor) -> Tensor:
     """Return the mean distance of joints in the world, MPJPE-G, in mm; [...].
 
-    Source: Ionescu, Papava, Olaru, Sminchisescu 2014, Human3.6M, IEEE TPAMI 36(7), eq. 8, without alignment.
+    Source: Ionescu, Papava, Olaru, Sminchisescu 2014, Human3.6M, IEEE TPAMI 36(7), without its alignment.
 
     Args:
         predicted: Positions in m [..., frames, joints, 3].
@@ -40,7 +40,7 @@ def mpjpe_global(predicted: Tensor, target: Tensor) -> Tensor:
 def mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     """Return the mean distance of joints after the roots, joint 0, are moved onto each other, MPJPE, in mm; [...].
 
-    Source: Ionescu, Papava, Olaru, Sminchisescu 2014, Human3.6M, IEEE TPAMI 36(7), eq. 8.
+    Source: Ionescu, Papava, Olaru, Sminchisescu 2014, Human3.6M, IEEE TPAMI 36(7).
 
     Args:
         predicted: Positions in m [..., frames, joints, 3].
