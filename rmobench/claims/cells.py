@@ -34,6 +34,11 @@ def judged(runs: pd.DataFrame, *, axis: str) -> pd.DataFrame:
     return found
 
 
+def column(wide: pd.DataFrame, what: str, optimizer: str) -> Array:
+    """Return one of the columns of `judged` [cells], NaN where the optimizer was not run."""
+    return wide.reindex(columns=[(what, optimizer)]).to_numpy(float)[:, 0]
+
+
 def outcomes(runs: pd.DataFrame) -> pd.DataFrame:
     """Add to every trial whether it failed (`failures.ENDED_BY`), and whether it hit its headline rung.
 

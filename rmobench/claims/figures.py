@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -29,6 +30,17 @@ COLOURS = {
     "rsgd_m": "tab:orange",
     "rasa": "tab:green",
     "radam": "tab:red",
+    "kfac": "tab:purple",
+    "ingd": "tab:blue",
+    "ikfac": "tab:green",
+    "singd": "tab:cyan",
+    "singd_hierarchical": "tab:olive",
+    "adamw": "tab:red",
+    "sgd": "tab:orange",
+    "lr_heavy_ball": "tab:blue",
+    "factor_heavy_ball": "tab:red",
+    "factor_adam": "tab:orange",
+    "scaled_gd": "tab:green",
 }
 """One colour per optimizer in every figure; others are grey."""
 
@@ -46,6 +58,17 @@ def dimensions(axes: Axes, ticks: Sequence[int]) -> None:
     axes.set(xscale="log", xlabel="dimension")
     axes.set_xticks(ticks, list(map(str, ticks)))
     axes.set_xticks([], minor=True)
+
+
+def reached(axes: Axes, runs: pd.DataFrame, optimizer: str, label: str) -> None:
+    """Draw the share of (run, rung) that an optimizer reached by iteration; nothing of one that was not run."""
+    import numpy as np
+
+    mine = runs[runs["optimizer"] == optimizer]
+    if len(mine):
+        hits = np.sort(np.concatenate([np.asarray(h, float) for h in mine["hit_step"]]))
+        shares = np.arange(1, len(hits) + 1) / sum(map(len, mine["rungs"]))
+        axes.step(np.maximum(hits, 1.0), shares, where="post", color=colour(label), label=label)
 
 
 def legend(figure: Figure) -> None:

@@ -5,9 +5,7 @@ Run: pytest tests/benchmarks/test_riemannian_speed.py --benchmark-only -s
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
-from time import perf_counter
 
 import pytest
 import torch
@@ -19,9 +17,10 @@ from rmobench.optimizers.riemannian.radam import radam
 from rmobench.optimizers.riemannian.rsgd import rsgd
 from rmobench.tasks.orthogonal.orthogonal_layers import shapes
 from rmobench.types import Optimizer, Problem
+from tests.benchmarks.interleaved import compared
 
 geoopt_parameters = pytest.importorskip("rmobench.optimizers.riemannian.geoopt_parameters")
-ROUNDS, N_STEPS = 20, 20
+N_STEPS = 20
 SHAPE = (576, 128)
 
 
@@ -60,13 +59,6 @@ class Ready:
         return torch.zeros(())
 
 
-def seconds(step: Callable[[], object], n_steps: int) -> float:
-    began = perf_counter()
-    for _ in range(n_steps):
-        step()
-    return perf_counter() - began
-
-
 def ours(build: Callable[..., Optimizer], p: Problem, **hyper: float) -> tuple[Callable[[], object], Ready]:
     optimizer, oracle = build(p, **hyper), Ready(p)
     return (lambda: optimizer.step(oracle)), oracle
@@ -82,28 +74,6 @@ def geoopts(name: str, p: Problem, **hyper: float) -> Callable[[], object]:
         inner.step()
 
     return step
-
-
-def compared(benchmark, a: Callable[[], object], b: Callable[[], object], n_steps: int, said: str) -> float:
-    """Return the median ratio of the seconds of a to those of b, over interleaved rounds."""
-    torch.set_num_threads(1)
-    seconds(a, 3), seconds(b, 3)
-    ratios: list[float] = []
-    per_step: list[float] = []
-
-    def pair() -> None:
-        mine, theirs = seconds(a, n_steps), seconds(b, n_steps)
-        ratios.append(mine / theirs)
-        per_step.append(mine / n_steps)
-
-    benchmark.pedantic(pair, rounds=ROUNDS, iterations=1)
-    ratio = statistics.median(ratios)
-    benchmark.extra_info |= {"ratio": ratio, "step_s": statistics.median(per_step)}
-    quartiles = [round(q, 3) for q in statistics.quantiles(ratios)]
-    print(
-        f"\n{said}: {ratio:.3f}, quartiles {quartiles}; a step of the former {1e3 * statistics.median(per_step):.3g} ms"
-    )
-    return ratio
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rmobench.claims.cells import judged, rate, ratio, share_won
+from rmobench.claims.cells import column, judged, rate, ratio, share_won
 from rmobench.claims.claim import Claim, Finding, Measure
 from rmobench.claims.evidence import Evidence
 
@@ -53,10 +53,10 @@ def measure(evidence: Evidence) -> Finding:
 def _of_group(group: Group) -> Iterator[Measure]:
     steps, calls = judged(group.runs, axis="step"), judged(group.runs, axis="n_grad")
     unit = f"rate, {len(steps)} cells"
-    yield Measure(name=f"{group.name}: success of {OURS}", value=rate(_column(steps, "success", OURS)), unit=unit)
+    yield Measure(name=f"{group.name}: success of {OURS}", value=rate(column(steps, "success", OURS)), unit=unit)
     for baseline in BASELINES:
         decides = group.decides and baseline in DECIDING
-        ours, theirs = _column(steps, "ert", OURS), _column(steps, "ert", baseline)
+        ours, theirs = column(steps, "ert", OURS), column(steps, "ert", baseline)
         solved = np.isfinite(ours), np.isfinite(theirs)
         both = f"ratio, {(solved[0] & solved[1]).sum()} cells that both solve"
         yield Measure(
@@ -73,14 +73,10 @@ def _of_group(group: Group) -> Iterator[Measure]:
             threshold=1.0 if decides else None,
             wants="below" if decides else None,
         )
-        in_calls = ratio(_column(calls, "ert", OURS), _column(calls, "ert", baseline))
+        in_calls = ratio(column(calls, "ert", OURS), column(calls, "ert", baseline))
         yield Measure(name=f"{group.name}: oracle calls relative to {baseline}", value=in_calls, unit=both)
-        success = rate(_column(steps, "success", baseline))
+        success = rate(column(steps, "success", baseline))
         yield Measure(name=f"{group.name}: success of {baseline}", value=success, unit=unit)
-
-
-def _column(wide: pd.DataFrame, what: str, optimizer: str) -> np.ndarray:
-    return wide.reindex(columns=[(what, optimizer)]).to_numpy(float)[:, 0]
 
 
 def figure(evidence: Evidence) -> Figure:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rmobench.claims.cells import judged, outcomes, ratio, share_won
+from rmobench.claims.cells import column, judged, outcomes, ratio, share_won
 from rmobench.claims.claim import Claim, Finding, Measure
 from rmobench.claims.evidence import Evidence
 from rmobench.statistics.intervals import success_rate
@@ -51,7 +51,7 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
         missed = CENSORED * budget.reindex(erts.index).to_numpy(float)
         for ours in OURS:
             for baseline in BASELINES:
-                pair = [_column(erts, name + ending) for name in (ours, baseline)]
+                pair = [column(erts, "ert", name + ending) for name in (ours, baseline)]
                 either = int((np.isfinite(pair[0]) | np.isfinite(pair[1])).sum())
                 deciding = decides and axis == "step" and ours in DECIDING
                 yield Measure(
@@ -69,23 +69,15 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
                 yield Measure(name=f"{said}, {ours}: {counted} relative to {baseline}", value=ratio(*finite), unit=unit)
 
 
-def _column(wide: pd.DataFrame, optimizer: str) -> np.ndarray:
-    return wide.reindex(columns=[("ert", optimizer)]).to_numpy(float)[:, 0]
-
-
 def figure(evidence: Evidence) -> Figure:
     """Draw the share of (run, rung) reached by iteration when tuned, a panel per precision."""
-    from rmobench.claims.figures import colour, legend, panels
+    from rmobench.claims.figures import legend, panels, reached
 
     drawn, found = panels(len(TUNED), width=4.2, height=3.4)
     for axes, suite in zip(found, TUNED, strict=True):
         runs = evidence.runs[suite]
         for name in (*OURS, *BASELINES):
-            mine = runs[runs["optimizer"] == name + ENDING]
-            if len(mine):
-                hits = np.sort(np.concatenate([np.asarray(h, float) for h in mine["hit_step"]]))
-                shares = np.arange(1, len(hits) + 1) / sum(map(len, mine["rungs"]))
-                axes.step(np.maximum(hits, 1.0), shares, where="post", color=colour(name), label=name)
+            reached(axes, runs, name + ENDING, name)
         axes.set(
             xscale="log", xlabel="iterations", title=", ".join(sorted(runs["precision"].unique())), ylim=(0.0, 1.0)
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rmobench.claims.cells import judged, rate, ratio, share_won
+from rmobench.claims.cells import column, judged, rate, ratio, share_won
 from rmobench.claims.claim import Claim, Finding, Measure
 from rmobench.claims.evidence import Evidence
 from rmobench.claims.metatraining import Curve
@@ -45,11 +45,11 @@ def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
     steps = judged(runs, axis="step")
     missed = CENSORED * runs.groupby("task")["budget_calls"].max().reindex(steps.index).to_numpy(float)
     unit, name = f"rate, {len(steps)} {cells}", f"{GROUPS[task]}, {ours}"
-    mine = _column(steps, "ert", ours)
-    yield Measure(name=f"{name}: success", value=rate(_column(steps, "success", ours)), unit=unit)
+    mine = column(steps, "ert", ours)
+    yield Measure(name=f"{name}: success", value=rate(column(steps, "success", ours)), unit=unit)
     for baseline in BASELINES:
         decides = task in DECIDING and ours == OURS[0]
-        theirs = _column(steps, "ert", baseline)
+        theirs = column(steps, "ert", baseline)
         yield Measure(
             name=f"{name}: {cells} won against {baseline}",
             value=share_won(mine, theirs),
@@ -65,29 +65,20 @@ def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
             wants="below" if decides else None,
         )
         if ours == OURS[0]:
-            success = rate(_column(steps, "success", baseline))
+            success = rate(column(steps, "success", baseline))
             yield Measure(name=f"{GROUPS[task]}: success of {baseline}", value=success, unit=unit)
-
-
-def _column(wide: pd.DataFrame, what: str, optimizer: str) -> np.ndarray:
-    return wide.reindex(columns=[(what, optimizer)]).to_numpy(float)[:, 0]
 
 
 def figure(evidence: Evidence) -> Figure:
     """Draw the share of (run, rung) reached by iteration, a panel per kind of task; then the recipes' curves."""
-    from rmobench.claims.figures import colour, legend, panels
+    from rmobench.claims.figures import colour, legend, panels, reached
 
     runs = _runs(evidence)
     drawn, found = panels(len(GROUPS) + 1, width=3.6, height=3.2)
     for axes, (task, said) in zip(found, GROUPS.items(), strict=False):
         mine = runs[runs["kind"] == task]
         for optimizer in (*OURS, *BASELINES):
-            steps = mine[mine["optimizer"] == optimizer]
-            if len(steps):
-                total = sum(map(len, steps["rungs"]))
-                hits = np.sort(np.concatenate([np.asarray(h, float) for h in steps["hit_step"]]))
-                shares = np.arange(1, len(hits) + 1) / total
-                axes.step(np.maximum(hits, 1.0), shares, where="post", color=colour(optimizer), label=optimizer)
+            reached(axes, mine, optimizer, optimizer)
         axes.set(xscale="log", xlabel="iterations", title=said)
     found[0].set_ylabel("share of (run, rung) reached")
     for run, style in zip(_recipes(evidence), cycle(STYLES), strict=False):
