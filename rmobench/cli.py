@@ -544,8 +544,11 @@ def tune(
     ],
     points: Annotated[int, typer.Option(min=1, help="Settings per optimizer: scrambled Sobol points.")] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Tuning seeds; they are never reported.")] = 2,
+    precision: Annotated[str | None, typer.Option(help="To tune at; default: each table's first.")] = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Suite file to write; default: SUITE_tuned.toml here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Suite file to write; default: SUITE_tuned.toml or SUITE_PRECISION_tuned.toml.")
+    ] = None,
     store: Annotated[Path, typer.Option("--store", help="Folder of tuning records.")] = Path("results/tuning"),
 ) -> None:
     """Tune optimizers on the tasks of a suite and write the winners as a suite; finished trials are not repeated.
@@ -553,13 +556,13 @@ def tune(
     The suite has each optimizer twice: NAME_tuned with its winner on every task, NAME_tuned_once with one winner.
     """
     from rmobench.harness.suite import read_suite
-    from rmobench.harness.tuning import tunable, tuned_suite, tuning_plan
+    from rmobench.harness.tuning import at_one_precision, tunable, tuned_suite, tuning_plan
     from rmobench.statistics import winners
     from rmobench.store import prepare
 
-    runs = read_suite(suite).runs
+    runs = at_one_precision(read_suite(suite).runs, precision)
     tuned = {what.label: what for what in map(tunable, optimizer)}
-    path = out or Path(f"{Path(suite).stem}_tuned.toml")
+    path = out or Path("_".join(filter(None, (Path(suite).stem, precision, "tuned"))) + ".toml")
     _check_writable(path, ".toml")
     prepare(store)
     chosen = {}

@@ -13,7 +13,7 @@ from scipy.stats import qmc
 
 from rmobench.errors import InputError
 from rmobench.harness.plan import Plan
-from rmobench.harness.suite import Sweep, expand
+from rmobench.harness.suite import Sweep, check_precisions, expand
 from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks, parse_selector, split_label
 from rmobench.types import Choice, Linear, OptimizerSpec, Range, Value, selector
 
@@ -94,17 +94,32 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def at_one_precision(runs: Sequence[Sweep], precision: str | None) -> tuple[Sweep, ...]:
+    """Return the tables that have a precision, with it alone; None: each with the first it names.
+
+    Raises:
+        UnknownNameError: No such precision.
+        InputError: No table has it.
+    """
+    if precision is not None:
+        check_precisions((precision,))
+        if not any(precision in run.precisions for run in runs):
+            named = ", ".join(sorted({name for run in runs for name in run.precisions}))
+            raise InputError(f"got --precision {precision}, expected one that the suite has: {named}.")
+    chosen = [run for run in runs if precision is None or precision in run.precisions]
+    return tuple(msgspec.structs.replace(run, precisions=(precision or run.precisions[0],)) for run in chosen)
+
+
 def tuning_plan(runs: Sequence[Sweep], what: Tunable, *, n_points: int = N_POINTS, n_seeds: int = 2) -> Plan:
-    """Plan every point on every task of a suite's tables, at their budgets, on tuning seeds; first precision only."""
-    first = [msgspec.structs.replace(run, precisions=run.precisions[:1]) for run in runs]
-    return expand(first, optimizers=points(what, n_points), seeds=range(FIRST_SEED, FIRST_SEED + n_seeds))
+    """Plan every point on every task of the tables (of one precision each), at their budgets, on tuning seeds."""
+    return expand(runs, optimizers=points(what, n_points), seeds=range(FIRST_SEED, FIRST_SEED + n_seeds))
 
 
 def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_points: int, n_seeds: int) -> str:
     """Write the suite that measures the winners on reported seeds, as TOML.
 
     Args:
-        runs: Tables that were tuned on.
+        runs: Tables that were tuned on, of one precision each.
         winners: By the label of what was tuned.
         n_points: Settings that were tried.
         n_seeds: Tuning seeds.
@@ -115,7 +130,7 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
     for run in runs:
         labels = [task.label for text in run.tasks for task in choose_tasks(text)]
         budget = [f"{key} = {value}" for key in ("n_calls", "time_s") if (value := getattr(run, key)) is not None]
-        ending = [f"precisions = {json.dumps(run.precisions[:1])}", f"seeds = {run.seeds}", *budget]
+        ending = [f"precisions = {json.dumps(run.precisions)}", f"seeds = {run.seeds}", *budget]
         once = [f"{name}_tuned_once = {winner.overall}" for name, winner in winners.items()]
         lines += ["", "[[runs]]", f"tasks = {json.dumps(labels)}", f"optimizers = {json.dumps(once)}", *ending]
         for label in labels:

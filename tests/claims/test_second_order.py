@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmobench.claims import Evidence, Finding, Measure, Verdict, choose_claims, draw, examine
+from rmobench.harness.suite import expand, read_suite
 from tests.statistics.records import solved, table, trial
 
 (STABILITY,) = choose_claims("bf16_stability")
@@ -110,6 +111,7 @@ def runs(calls: dict[str, float | None]):
         "second_order": table(*rows("second_order", ("fp32", "bf16"), "")),
         "second_order_tuned": table(*rows("second_order_tuned", ("fp32",), "_tuned")),
         "second_order_bf16_tuned": table(*rows("second_order_bf16_tuned", ("bf16",), "_tuned")),
+        "second_order_controls": table(*rows("second_order_controls", ("fp32", "bf16"), "_resting")),
     }
 
 
@@ -131,6 +133,33 @@ def test_every_divergence_is_counted():
     assert finding.verdict is Verdict.does_not_hold
     assert measured(finding, "fp32, defaults, ingd: failed").value.value == 1.0
     assert measured(finding, "fp32, tuned, ingd: reached the target").value.value == 0.0
+
+
+def test_what_the_factors_gain_is_told_from_what_a_learning_rate_gains():
+    """ikfac needs 30 iterations everywhere: 0.75 of a plain heavy ball of 40, nothing against one that needs 30 too."""
+    finding = iterations({"ikfac": 30})
+    name = "fp32, tuned, ikfac: iterations relative to itself with factors at rest"
+    assert measured(finding, name).value.value == pytest.approx(1.0)
+    evidence = runs({"ikfac": 30})
+    resting = evidence["second_order_controls"]
+    evidence["second_order_controls"] = runs({})["second_order_controls"]
+    gained = examine(ITERATIONS, Evidence(runs=evidence))
+    assert measured(gained, name).value.value == pytest.approx(0.75)
+    assert len(resting) == len(evidence["second_order_controls"])
+
+
+def test_every_control_has_the_learning_rate_and_the_momentum_of_its_winner():
+    settings = {}
+    for suite in ("second_order_tuned", "second_order_bf16_tuned", "second_order_controls"):
+        plan = expand(read_suite(suite).runs)
+        trials = {planned.trial.id: planned.trial for planned in plan.trials}
+        for label, id_ in plan.labels:
+            trial = trials[id_]
+            settings[trial.task, trial.precision, label] = {name: trial.hyper.get(name) for name in ("lr", "momentum")}
+    controls = {key: value for key, value in settings.items() if key[2].endswith("_resting")}
+    assert len(controls) == 18
+    for (task, precision, label), value in controls.items():
+        assert value == settings[task, precision, label.replace("_resting", "_tuned")]
 
 
 @pytest.mark.parametrize("name", ["bf16_stability", "second_order_iterations"])

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from rmobench.errors import InputError
+from rmobench.errors import InputError, UnknownNameError
 from rmobench.harness.suite import SuiteFile, Sweep, expand
-from rmobench.harness.tuning import FIRST_SEED, points, tunable, tuned_suite, tuning_plan
+from rmobench.harness.tuning import FIRST_SEED, at_one_precision, points, tunable, tuned_suite, tuning_plan
 from rmobench.registry import choose_optimizers, optimizers
 from rmobench.types import Choice
 
@@ -65,6 +65,33 @@ def test_tuning_seeds_are_never_reported():
     assert {p.trial.seed for p in plan.trials} == {FIRST_SEED, FIRST_SEED + 1}
     assert {p.trial.budget.n_calls for p in plan.trials} == {50}
     assert len(plan.trials) == 2 * 4 * 2
+
+
+TWO = (
+    Sweep(tasks=("sphere[dim=2]",), optimizers=("bfgs",), precisions=("fp32", "bf16")),
+    Sweep(tasks=("trid[dim=3]",), optimizers=("bfgs",)),
+)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [(None, ["fp32", "fp64"]), ("bf16", ["bf16"]), ("fp64", ["fp64"])])
+def test_tuning_is_at_one_precision(precision, expected):
+    """The tables that have it; without one, each table at its first."""
+    chosen = at_one_precision(TWO, precision)
+    assert [run.precisions for run in chosen] == [(name,) for name in expected]
+    plan = tuning_plan(chosen, tunable("adam"), n_points=2, n_seeds=1)
+    assert [p.trial.precision for p in plan.trials] == [name for name in expected for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("precision", "error", "message"),
+    [
+        ("fp16", InputError, "got --precision fp16, expected one that the suite has: bf16, fp32, fp64"),
+        ("half", UnknownNameError, "half"),
+    ],
+)
+def test_a_precision_that_the_suite_does_not_have_is_refused(precision, error, message):
+    with pytest.raises(error, match=message):
+        at_one_precision(TWO, precision)
 
 
 def test_the_suite_of_the_winners_runs_each_on_its_task():
