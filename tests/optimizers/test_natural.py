@@ -19,6 +19,7 @@ from rmobench.optimizers.natural.ingd import ingd
 from rmobench.optimizers.natural.inverse_free import Covariance, Side, side
 from rmobench.optimizers.natural.kfac import kfac
 from rmobench.optimizers.natural.layers import layers_of
+from rmobench.optimizers.natural.rows import Plain
 from rmobench.optimizers.natural.singd import singd
 from rmobench.types import Optimizer, Problem
 from tests.optimizers.networks import loss, seeded, small
@@ -72,11 +73,33 @@ def test_rows_of_a_convolution_make_its_gradient(how) -> None:
     conv = nn.Conv2d(3, 4, **how).double()
     x = normal(5, 3, 9, 8)
     layer = seen(conv, x, normal(*conv(x).shape, seed=1), sharing="expand")
-    (a,), (g,) = layer.inputs, layer.slopes
+    (a,), (g,) = (part.matrix() for part in layer.inputs), (part.matrix() for part in layer.slopes)
     scale = len(a) ** 0.5 / 5**0.5
     torch.testing.assert_close(scale * g.mT @ a, layer.gradient(), rtol=EXACT, atol=EXACT)
     for part, p in zip(layer.parts(scale * g.mT @ a), conv.parameters(), strict=True):
         torch.testing.assert_close(part, p.grad, rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("dtype", [F64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("how", CONVOLUTIONS)
+def test_the_gram_matrix_of_patches_is_that_of_their_rows(how, dtype) -> None:
+    """To the bit: the same products in the same order, whatever the order of the columns."""
+    conv = nn.Conv2d(3, 4, **how).to(dtype)
+    rows = seen(conv, normal(5, 3, 9, 8).to(dtype), torch.ones((), dtype=dtype), sharing="expand").inputs[0]
+    Y = rows.matrix()
+    assert len(rows) == len(Y)
+    assert torch.equal(rows.gram(), Y.mT @ Y)
+    assert torch.equal(rows.times(0.5).gram(), 0.25 * rows.gram())
+
+
+def test_a_convolution_is_kept_as_its_images() -> None:
+    """Until the gradients are there, that is: patches of 5 x 5 would be 25 times as large."""
+    conv = nn.Conv2d(4, 8, 5, padding=2).double()
+    x, weights = normal(2, 4, 16, 16), normal(2, 8, 16, 16, seed=1)
+    with Kernels() as kernels:
+        layer = seen(conv, x, weights, sharing="expand")
+    assert kernels.largest <= 2 * 8 * 16 * 16
+    assert len(layer.inputs[0]) == 512
 
 
 @pytest.mark.parametrize("how", CONVOLUTIONS)
@@ -85,9 +108,9 @@ def test_reduced_rows_are_means_of_patches_and_sums_of_slopes(how) -> None:
     x, weights = normal(5, 3, 9, 8), normal(*conv(normal(5, 3, 9, 8)).shape, seed=1)
     layer = seen(conv, x, weights, sharing="reduce")
     patches = unfold(x, conv.kernel_size, conv.dilation, conv.padding, conv.stride).mean(-1)
-    a = layer.inputs[0][:, : patches.shape[1]]
+    a = layer.inputs[0].matrix()[:, : patches.shape[1]]
     torch.testing.assert_close(a, patches / 5**0.5, rtol=EXACT, atol=EXACT)
-    torch.testing.assert_close(layer.slopes[0], weights.flatten(2).sum(-1) / 5**0.5, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(layer.slopes[0].matrix(), weights.flatten(2).sum(-1) / 5**0.5, rtol=EXACT, atol=EXACT)
 
 
 def test_reducing_forms_no_patches() -> None:
@@ -103,11 +126,11 @@ def test_linear_layers_on_tokens() -> None:
     linear = nn.Linear(6, 3).double()
     x, weights = normal(5, 7, 6), normal(5, 7, 3, seed=1)
     expanded = seen(linear, x, weights, sharing="expand")
-    assert expanded.inputs[0].shape == (35, 7) and expanded.slopes[0].shape == (35, 3)
-    torch.testing.assert_close(expanded.inputs[0][:, -1], torch.full((35,), 35**-0.5, dtype=F64))
+    assert expanded.inputs[0].matrix().shape == (35, 7) and expanded.slopes[0].matrix().shape == (35, 3)
+    torch.testing.assert_close(expanded.inputs[0].matrix()[:, -1], torch.full((35,), 35**-0.5, dtype=F64))
     reduced = seen(linear, x, weights, sharing="reduce")
-    torch.testing.assert_close(reduced.inputs[0][:, :6], x.mean(1) / 5**0.5, rtol=EXACT, atol=EXACT)
-    torch.testing.assert_close(reduced.slopes[0], weights.sum(1) / 5**0.5, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(reduced.inputs[0].matrix()[:, :6], x.mean(1) / 5**0.5, rtol=EXACT, atol=EXACT)
+    torch.testing.assert_close(reduced.slopes[0].matrix(), weights.sum(1) / 5**0.5, rtol=EXACT, atol=EXACT)
 
 
 def test_layers_that_are_no_single_matrix_stay_with_the_others() -> None:
@@ -183,7 +206,7 @@ def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool
     past = {key: torch.zeros(d, d, dtype=F64) for key, d in sizes.items()}
     for t in range(5):
         rows = {key: normal(9, d, seed=10 * t + d) / 3.0 for key, d in sizes.items()}
-        seen_ = {key: sides[key].curvature([rows[key]]) for key in sizes}
+        seen_ = {key: sides[key].curvature([Plain(rows[key])]) for key in sizes}
         other = {"K": "C", "C": "K"}
         tangents = {k: sides[k].tangent(seen_[k][0], sides[other[k]], seen_[other[k]][1], how) for k in sizes}
         sides = {k: sides[k].moved(tangents[k], how, t) for k in sizes}

@@ -7,6 +7,7 @@ import torch
 from rmobench.curvature import Dense
 from rmobench.optimizers.natural.inverse_free import Covariance, side
 from rmobench.optimizers.natural.kfac import averaged
+from rmobench.optimizers.natural.rows import Plain
 
 HORIZON = 10.0
 """Length of a run in units of 1 / lr_cov: the start is forgotten to exp(-10)."""
@@ -28,7 +29,7 @@ def disagreement(lr_cov: float, *, seed: int, dim: int = 10, n_rows: int = 78, d
     S = torch.eye(dim, dtype=torch.float64)
     K, generator = side(Dense(), dim, S), torch.Generator().manual_seed(seed)
     for t in range(round(HORIZON / lr_cov)):
-        rows = torch.randn(n_rows, dim, generator=generator, dtype=torch.float64) / n_rows**0.5
+        rows = Plain(torch.randn(n_rows, dim, generator=generator, dtype=torch.float64) / n_rows**0.5)
         H, mean = K.curvature([rows])
         K = K.moved(K.tangent(H, K, mean, how), how, t)
         S = averaged(S, [rows], damping=damping, lr_cov=lr_cov)

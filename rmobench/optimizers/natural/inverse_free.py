@@ -21,6 +21,7 @@ from rmobench.errors import ArgumentError
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
+from rmobench.optimizers.natural.rows import Rows
 from rmobench.optimizers.options import check_options, check_period, check_switch
 from rmobench.types import Problem
 
@@ -51,19 +52,19 @@ class Side:
     factor: Factor
     momentum: Factor | None = None
 
-    def curvature(self, rows: list[Tensor]) -> tuple[Factor, Tensor]:
+    def curvature(self, rows: list[Rows]) -> tuple[Factor, Tensor]:
         """Return Pi(K^T a^T a K), and the mean of its diagonal, which the projection keeps."""
         H = self._seen(rows[0])
         for Y in rows[1:]:
             H = plus(H, self._seen(Y))
         return H, self.structure.trace(H) / self.size
 
-    def _seen(self, Y: Tensor) -> Factor:
+    def _seen(self, Y: Rows) -> Factor:
         """Of many rows the gram matrix first: m p^2 + 2 p^3 products where rows times a dense K take 2 m p^2."""
         if isinstance(self.structure, Dense) and len(Y) > 2 * self.size:
             (K,) = self.factor
-            return (K.mT @ (Y.mT @ Y) @ K,)
-        return self.structure.project_gram(self.structure.times(Y, self.factor))
+            return (K.mT @ Y.gram() @ K,)
+        return self.structure.project_gram(self.structure.times(Y.matrix(), self.factor))
 
     def shift(self) -> float:
         """Return |K - I| / |I| in the Frobenius norm of what is stored."""

@@ -11,6 +11,7 @@ from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
 from rmobench.optimizers.natural.momentum import Momentum
+from rmobench.optimizers.natural.rows import Rows
 from rmobench.optimizers.options import check_options, check_period, check_switch
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Problem
@@ -93,11 +94,11 @@ def kfac(
     )
 
 
-def averaged(S: Tensor, rows: list[Tensor], *, damping: float, lr_cov: float) -> Tensor:
+def averaged(S: Tensor, rows: list[Rows], *, damping: float, lr_cov: float) -> Tensor:
     """Return (1 - lr_cov) S + lr_cov (Y^T Y + damping I), [d, d], over the rows Y [m, d] of every call."""
     U = damping * identity(S)
     for Y in rows:
-        U = U + Y.mT @ Y
+        U = U + Y.gram()
     return torch.lerp(S, U, lr_cov)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, unfold
 from torch.utils.hooks import RemovableHandle
 
 from rmobench.errors import ArgumentError
+from rmobench.optimizers.natural.rows import Patches, Plain, Rows, patch_means
 from rmobench.types import Problem
 
 SHARING = ("expand", "reduce")
@@ -23,8 +23,8 @@ class Layer:
     module: nn.Linear | nn.Conv2d
     names: tuple[str, ...]  # of its parameters: the weight, and the bias if there is one
     sharing: str  # "expand" or "reduce"
-    inputs: list[Tensor] = field(default_factory=list)  # rows [m, d_i (+ 1)] over sqrt(m), by calls since `forget`
-    slopes: list[Tensor] = field(default_factory=list)  # rows [m, d_o] times sqrt(terms of the mean loss), likewise
+    inputs: list[Rows] = field(default_factory=list)  # [m, d_i (+ 1)] over sqrt(m), by calls since `forget`
+    slopes: list[Rows] = field(default_factory=list)  # [m, d_o] times sqrt(terms of the mean loss), likewise
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -54,50 +54,34 @@ class Layer:
 
     def see(self, x: Tensor, output: Tensor) -> None:
         """Keep the rows of an input and of the output's gradient, once that is known: many a call has none."""
-        rows = self._input_rows(x.detach())
+        rows = self._input_rows(x.detach().to(self.module.weight.dtype))
 
         def keep(g: Tensor) -> None:
             self.inputs.append(rows)
-            self.slopes.append(self._slope_rows(g.detach()))
+            self.slopes.append(self._slope_rows(g.detach().to(self.module.weight.dtype)))
 
         output.register_hook(keep)  # type: ignore[no-untyped-call]
 
-    def _input_rows(self, x: Tensor) -> Tensor:
-        rows = _patches(self.module, x, self.sharing) if isinstance(self.module, nn.Conv2d) else x
-        if self.sharing == "reduce" and rows.ndim > 2:
-            rows = rows.flatten(1, -2).mean(1)
-        rows = rows.flatten(0, -2).to(self.module.weight.dtype)
+    def _input_rows(self, x: Tensor) -> Rows:
+        if isinstance(self.module, nn.Conv2d):
+            if self.sharing == "expand":
+                patches = Patches(self.module, x, x.new_ones(()))
+                return patches.times(max(len(patches), 1) ** -0.5)  # of an empty batch none
+            x = patch_means(self.module, x)
+        elif self.sharing == "reduce" and x.ndim > 2:
+            x = x.flatten(1, -2).mean(1)
+        rows = x.flatten(0, -2)
         if self.module.bias is not None:
             rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
-        scaled: Tensor = rows * max(len(rows), 1) ** -0.5  # of an empty batch none
-        return scaled
+        return Plain(rows).times(max(len(rows), 1) ** -0.5)
 
-    def _slope_rows(self, g: Tensor) -> Tensor:
+    def _slope_rows(self, g: Tensor) -> Rows:
         """The loss is a mean over the samples g begins with, so that theirs is g times their number."""
-        terms = len(g)
         rows = g.movedim(1, -1) if isinstance(self.module, nn.Conv2d) else g
         if self.sharing == "reduce" and rows.ndim > 2:
             rows = rows.flatten(1, -2).sum(1)
-        scaled: Tensor = rows.flatten(0, -2).to(self.module.weight.dtype) * terms**0.5
-        return scaled
-
-
-def _patches(conv: nn.Conv2d, x: Tensor, sharing: str) -> Tensor:
-    """Return the patches [N, positions, C k k] that a convolution multiplies, or their means [N, C k k] at once."""
-    (high, wide), stride, dilation, edges = conv.kernel_size, conv.stride, conv.dilation, conv.padding
-    assert not isinstance(edges, str)  # `fits`
-    if sharing == "expand":
-        return unfold(x, conv.kernel_size, dilation=dilation, padding=edges, stride=stride).mT
-    # entry (c, i, j) of the mean patch is the mean of a strided window of the padded image: no patch is ever formed
-    x = pad(x, (edges[1], edges[1], edges[0], edges[0]))
-    reach = [(side - 1) * d for side, d in zip(conv.kernel_size, dilation, strict=True)]
-    ends = [x.shape[2 + k] - reach[k] for k in range(2)]
-    means = [
-        x[:, :, i : i + ends[0] : stride[0], j : j + ends[1] : stride[1]].mean((2, 3))
-        for i in range(0, high * dilation[0], dilation[0])
-        for j in range(0, wide * dilation[1], dilation[1])
-    ]
-    return torch.stack(means, -1).flatten(1)
+        scaled = torch.mul(rows, len(g) ** 0.5, out=rows.new_empty(rows.shape))  # in the order of the rows at once
+        return Plain(scaled.flatten(0, -2))
 
 
 def fits(module: nn.Module) -> bool:
@@ -133,8 +117,8 @@ class Layers:
         """Weigh what n backward passes left as one pass over all their samples, each loss divided by n."""
         if n_passes > 1:
             for layer in self.layers:
-                layer.inputs = [Y * n_passes**-0.5 for Y in layer.inputs]
-                layer.slopes = [Y * n_passes**0.5 for Y in layer.slopes]
+                layer.inputs = [Y.times(n_passes**-0.5) for Y in layer.inputs]
+                layer.slopes = [Y.times(n_passes**0.5) for Y in layer.slopes]
 
 
 def layers_of(owner: str, problem: Problem, *, sharing: str) -> Layers:
