@@ -98,6 +98,28 @@ def low_rank_layers(model: nn.Module) -> dict[str, LowRankLinear]:
     return {name: module for name, module in model.named_modules() if isinstance(module, LowRankLinear)}
 
 
+@torch.no_grad()
+def merge_low_rank(model: nn.Module) -> dict[str, nn.Linear]:
+    """Put base + scale W, free to train, in the place of every low-rank layer that is free to train and has a base.
+
+    A layer that stands alone stays: its matrix has no rank but its own. Biases stay frozen.
+
+    Returns:
+        The dense layers by name.
+    """
+    layers = {}
+    for name, layer in low_rank_layers(model).items():
+        if name and layer.base is not None and layer.U.requires_grad:
+            base = layer.base
+            weight = base.weight.detach()
+            wider = torch.promote_types(weight.dtype, torch.float32)
+            base.weight = nn.Parameter((weight.to(wider) + layer.matrix(wider)).to(weight.dtype))  # may be shared
+            layers[name] = base
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, base)
+    return layers
+
+
 def insert_low_rank(
     model: nn.Module,
     pattern: str,

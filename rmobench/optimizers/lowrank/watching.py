@@ -62,6 +62,11 @@ class Watch:
         for watched in self.layers.values():
             watched.forget()
 
+    def rank(self) -> dict[str, float]:
+        """Return the mean number of columns in use over the layers, by its name in a record; nothing without layers."""
+        used = [watched.layer.n_used for watched in self.layers.values()]
+        return {"rank": sum(used) / len(used)} if used else {}
+
     def close(self) -> None:
         """Remove every hook."""
         self.look(False)
@@ -86,7 +91,7 @@ def watch(problem: Problem) -> Watch:
 
 def _hook(seen: Watch, watched: Watched) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        if seen.open and output.requires_grad:
+        if seen.open and module is watched.layer and output.requires_grad:  # a copy of the model has the hook, too
             x = args[0]
             output.register_hook(lambda slope: watched.see(x, slope))  # type: ignore[no-untyped-call]
 
