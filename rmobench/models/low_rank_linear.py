@@ -72,13 +72,13 @@ class LowRankLinear(nn.Module):
     def put(self, U: Tensor, S: Tensor | None, V: Tensor) -> None:
         """Write factors of at most c columns, zeros into the other columns."""
         k = U.shape[-1]
-        for held, new in ((self.U, U), (self.V, V)):
-            held[:, :k] = new.to(held.dtype)
-            held[:, k:] = 0.0
-        if self.S is not None and S is not None:
-            self.S[:k, :k] = S.to(self.S.dtype)
-            self.S[k:] = 0.0
-            self.S[:, k:] = 0.0
+        for held, new in ((self.U, U), (self.V, V), (self.S, S)):
+            if held is None or new is None:
+                continue
+            if k == held.shape[-1]:
+                held.copy_(new)
+            else:
+                held.zero_()[: len(new), :k] = new.to(held.dtype)
 
     @torch.no_grad()
     def reserve(self, columns: int) -> None:

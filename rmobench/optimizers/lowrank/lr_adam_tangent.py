@@ -9,7 +9,7 @@ import torch
 from rmobench.optimizers.lowrank.companions import AdamW
 from rmobench.optimizers.lowrank.factors import Factors, Sides
 from rmobench.optimizers.lowrank.layerwise import InThree, over_three
-from rmobench.optimizers.lowrank.tangent import Tangent, gradient, retract, transport
+from rmobench.optimizers.lowrank.tangent import Tangent, gradient, move
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
@@ -92,5 +92,5 @@ def lr_adam_tangent_update(
         square, mean = square + beta2 * state["square"], mean + Tangent(*state["mean"]) * beta1
     root = (square / (1.0 - beta2**n_steps)).sqrt() + epsilon
     length = torch.where(root > 0.0, lr / (1.0 - beta1**n_steps) / root, 0.0)  # no gradient, no step
-    Y = retract(W, mean * -length, tolerance=theta, most=most)
-    return Y, {"mean": transport(W, Y, mean).parts, "square": square, "n_steps": n_steps}
+    step = move(W, mean, -length, tolerance=theta, most=most)
+    return step.Y, {"mean": step.carried().parts, "square": square, "n_steps": n_steps}

@@ -7,7 +7,7 @@ from functools import partial
 from rmobench.optimizers.lowrank.companions import heavy_ball
 from rmobench.optimizers.lowrank.factors import Factors, Sides
 from rmobench.optimizers.lowrank.layerwise import InThree, over_three
-from rmobench.optimizers.lowrank.tangent import Tangent, gradient, retract, transport
+from rmobench.optimizers.lowrank.tangent import Tangent, gradient, move
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
@@ -55,5 +55,5 @@ def lr_heavy_ball_update(
     Z = gradient(W, G)
     if state:
         Z = Z + Tangent(*state["momentum"]) * momentum
-    Y = retract(W, Z * -lr, tolerance=theta, most=most)
-    return Y, {"momentum": transport(W, Y, Z).parts} if momentum else {}
+    step = move(W, Z, -lr, tolerance=theta, most=most)
+    return step.Y, {"momentum": step.carried().parts} if momentum else {}

@@ -41,8 +41,10 @@ class Watched:
         U, V, scale = self.layer.U, self.layer.V, self.layer.scale
         rows, slopes = (t.detach().reshape(-1, t.shape[-1]) for t in (x, slope))
         thin = (rows @ V.to(rows.dtype)).to(slopes.dtype)  # [N, c]; only what is thin changes its type
-        left = wide(slopes.mT @ thin) * scale
-        right = wide(rows.mT @ (slopes @ U.to(slopes.dtype)).to(rows.dtype)) * scale
+        left = wide(slopes.mT @ thin)
+        right = wide(rows.mT @ (slopes @ U.to(slopes.dtype)).to(rows.dtype))
+        if scale != 1.0:
+            left, right = left * scale, right * scale
         self.left = left if self.left is None else self.left + left
         self.right = right if self.right is None else self.right + right
 
