@@ -13,8 +13,7 @@ from rmobench.registry import optimizers
 from rmobench.types import Linear, Log
 from tests.optimizers.low_rank import (
     F64,
-    LOWRANK,
-    WHOLE,
+    FAMILY,
     M,
     N,
     R,
@@ -237,7 +236,7 @@ def test_options_out_of_range_are_refused(name: str, hyper: dict, message: str) 
         build(name, low_rank(), **hyper)
 
 
-@pytest.mark.parametrize("name", [*LOWRANK, *WHOLE])
+@pytest.mark.parametrize("name", FAMILY)
 def test_step_lengths_are_searched_over_five_decades_by_everybody(name: str) -> None:
     """Tuning with as many settings finds as dense a grid for all."""
     found = {key: span for key, span in optimizers()[name].search.items() if key.endswith("lr")}
@@ -247,7 +246,7 @@ def test_step_lengths_are_searched_over_five_decades_by_everybody(name: str) -> 
         assert span.high / span.low == pytest.approx(1e5), key
 
 
-@pytest.mark.parametrize("name", [*LOWRANK, *WHOLE])
+@pytest.mark.parametrize("name", FAMILY)
 def test_decays_are_searched_alike_by_everybody(name: str) -> None:
     search = optimizers()[name].search
     alike = {"beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999), "momentum": Linear(0.0, 0.99)}

@@ -83,6 +83,7 @@ class OnTwo:
         self.states: dict[str, State] = {}
         for watched in self.seen.layers.values():
             into_two(watched.layer)
+        self.used = {name: watched.layer.rank for name, watched in self.seen.layers.items()}  # columns: always all
         self._problem = problem
 
     def advance(self, method: InTwo) -> None:

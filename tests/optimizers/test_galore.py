@@ -1,4 +1,4 @@
-"""The methods that give the budget of parameters up: the full matrices, with full moments or with thin ones."""
+"""GaLore, which gives the budget of parameters up: full matrices, thin moments."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import torch
 from torch import Tensor
 
 from rmobench.errors import ArgumentError
+from rmobench.models.low_rank_linear import merge_low_rank
 from rmobench.types import Problem
 from tests.optimizers.low_rank import F64, build, network, oracle_of
+
+pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed (extra `peers`)")
 
 NEAR = 1e-12
 FLOAT32 = 1e-5
 """The package's singular vectors come from float32."""
 
 
-def walked(name: str, n_steps: int, **hyper) -> tuple[Problem, dict[str, Tensor]]:
+def walked(n_steps: int, **hyper) -> tuple[Problem, dict[str, Tensor]]:
     problem, _ = network(rank=2)
-    optimizer, oracle = build(name, problem, **hyper), oracle_of(problem)
+    optimizer, oracle = build("galore", problem, **hyper), oracle_of(problem)
     for _ in range(n_steps):
         optimizer.step(oracle)
     return problem, {n: p.detach().clone() for n, p in problem.params.items()}
@@ -27,7 +30,7 @@ def twin(n_steps: int, step) -> dict[str, Tensor]:
     """The same network with the same batches, merged, moved by hand: `step(name, parameter, gradient)`."""
     problem, layers = network(rank=2)
     starts = {name: layer.base.weight + layer.matrix(F64) for name, layer in layers.items()}
-    build("full_adamw", problem)
+    merge_low_rank(problem.model)
     for name, start in starts.items():
         torch.testing.assert_close(problem.params[f"{name}.weight"].detach(), start, rtol=0, atol=NEAR)
     oracle = oracle_of(problem)
@@ -39,27 +42,11 @@ def twin(n_steps: int, step) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in problem.params.items()}
 
 
-def test_full_fine_tuning_is_adamw_on_the_merged_network() -> None:
-    _, moved = walked("full_adamw", 6, lr=0.02, weight_decay=0.1)
-    assert set(moved) == {"0.weight", "2.weight", "4.weight", "4.bias"}  # biases of merged layers stay frozen
-    past: dict = {}
-
-    def step(name: str, p: Tensor, g: Tensor) -> Tensor:
-        t, m, v = past.get(name, (0, 0.0, 0.0))
-        t, m, v = t + 1, 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-        past[name] = t, m, v
-        return 0.998 * p - 0.02 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
-
-    expected = twin(6, step)
-    for name, p in moved.items():
-        torch.testing.assert_close(p, expected[name], rtol=0, atol=NEAR)
-
-
 @pytest.mark.parametrize("period", [1, 3, 10])
 def test_galore_step_by_step(period: int) -> None:
     """Adam on G V or U^T G with the leading singular vectors of the gradient at the last renewal."""
-    pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed (extra `peers`)")
-    _, moved = walked("galore", 6, lr=0.02, rank=2, period=period, scale=0.5, epsilon=1e-3)
+    _, moved = walked(6, lr=0.02, rank=2, period=period, scale=0.5, epsilon=1e-3)
+    assert set(moved) == {"0.weight", "2.weight", "4.weight", "4.bias"}  # biases of merged layers stay frozen
     past: dict = {}
 
     def step(name: str, p: Tensor, g: Tensor) -> Tensor:
@@ -87,7 +74,6 @@ def test_galore_step_by_step(period: int) -> None:
 
 
 def test_galore_keeps_moments_of_low_rank() -> None:
-    pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed (extra `peers`)")
     problem, _ = network(m=9, n=7, rank=2)
     optimizer, oracle = build("galore", problem, rank=2), oracle_of(problem)
     optimizer.step(oracle)
@@ -96,15 +82,9 @@ def test_galore_keeps_moments_of_low_rank() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hyper", "message"),
-    [
-        ("galore", {"rank": 0}, "galore: got rank=0, expected a whole number >= 1"),
-        ("galore", {"period": 0}, "galore: got period=0"),
-        ("full_adamw", {"lr": -1.0}, "full_adamw: got lr=-1.0"),
-    ],
+    ("hyper", "message"),
+    [({"rank": 0}, "galore: got rank=0, expected a whole number >= 1"), ({"period": 0}, "galore: got period=0")],
 )
-def test_options_out_of_range_are_refused(name: str, hyper: dict, message: str) -> None:
-    if name == "galore":
-        pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed (extra `peers`)")
+def test_options_out_of_range_are_refused(hyper: dict, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        build(name, network()[0], **hyper)
+        build("galore", network()[0], **hyper)
