@@ -32,12 +32,15 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watch every storage that torch operations make on the CPU, and every value wider than the precision.
 
-    Parameters, gradients, state and passing values count, from the end of the set-up on; the task's data do not.
+    Parameters, gradients, state and passing values count, from the end of the set-up on; the task's data and frozen
+    parameters do not.
     """
 
     def __init__(self, *, widest: torch.dtype) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.current = self.peak = 0
+        self.own_peak = 0  # outside the oracle, since `begin_step`
+        self.saved = 0  # most bytes that a call of the oracle has kept for its backward pass, of what it made itself
         self.upcasts: set[str] = set()
         self._itemsize = widest.itemsize
         self._asking = self._away = False
@@ -59,10 +62,24 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def asking(self) -> Iterator[None]:
         """Mark the oracle's own operations: their memory counts, their wide values are the task's."""
         before, self._asking = self._asking, True
+        known, kept = set(self._seen), dict[int, int]()
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage._cdata in self._seen and storage._cdata not in known:
+                kept[storage._cdata] = storage.nbytes()
+            return tensor
+
         try:
-            yield
+            with torch.autograd.graph.saved_tensors_hooks(keep, _as_it_is):
+                yield
         finally:
             self._asking = before
+            self.saved = max(self.saved, sum(kept.values()))
+
+    def begin_step(self) -> None:
+        """Look for the largest memory outside the oracle anew."""
+        self.own_peak = self.current
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -84,6 +101,8 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._seen.add(key)
         self.current += storage.nbytes()
         self.peak = max(self.peak, self.current)
+        if not self._asking:
+            self.own_peak = max(self.own_peak, self.current)
         weakref.finalize(storage, self._free, key, storage.nbytes()).atexit = False
 
     def _free(self, key: int, n_bytes: int) -> None:
@@ -93,6 +112,10 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _wide(self, value: Tensor) -> bool:
         """A floating value beyond the precision; single numbers (step counts, bias corrections) are no upcast."""
         return value.is_floating_point() and value.dtype.itemsize > self._itemsize and value.numel() > 1
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 class CudaPeak:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from rmobench.errors import InputError, MissingDependencyError, Stop, UnfitError
+from rmobench.harness.accounting import MemoryWatch
 from rmobench.harness.clock import Clock
 from rmobench.harness.environment import environment
 from rmobench.harness.judging import Judge
@@ -186,17 +187,19 @@ def _track(planned: Planned, device: torch.device, budget: Budget) -> dict[str, 
     run = _set_up(planned, device, budget, tracker)
     for tensor in (*run.problem.params.values(), *run.optimizer.state()):
         tracker.hold(tensor)
-    watch = StagnationWatch(run.oracle, run.problem, aside=tracker.aside)
+    stagnation = StagnationWatch(run.oracle, run.problem, aside=tracker.aside)
+    memory = MemoryWatch(stagnation, tracker)
     with tracker:
-        _run(run, through=watch)
+        _run(run, through=memory)
     kept = bytes_of(run.optimizer.state())
     unseen = sum(t.numel() * t.element_size() for t in run.optimizer.state() if t.is_meta)
+    says = memory.accounts(run.problem) | ({} if stagnation.share is None else {"stagnation": stagnation.share})
     run.optimizer.close()
     return {
         "peak_bytes": tracker.peak + unseen,
         "state_bytes": kept,
         "upcast": _upcast(planned, tracker.upcasts),
-        "diagnostics": {} if watch.share is None else {"stagnation": watch.share},
+        "diagnostics": says,
     }
 
 

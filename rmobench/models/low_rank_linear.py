@@ -72,13 +72,13 @@ class LowRankLinear(nn.Module):
     def put(self, U: Tensor, S: Tensor | None, V: Tensor) -> None:
         """Write factors of at most c columns, zeros into the other columns."""
         k = U.shape[-1]
-        for held, new in ((self.U, U), (self.V, V)):
-            held[:, :k] = new.to(held.dtype)
-            held[:, k:] = 0.0
-        if self.S is not None and S is not None:
-            self.S[:k, :k] = S.to(self.S.dtype)
-            self.S[k:] = 0.0
-            self.S[:, k:] = 0.0
+        for held, new in ((self.U, U), (self.V, V), (self.S, S)):
+            if held is None or new is None:
+                continue
+            if k == held.shape[-1]:
+                held.copy_(new)
+            else:
+                held.zero_()[: len(new), :k] = new.to(held.dtype)
 
     @torch.no_grad()
     def reserve(self, columns: int) -> None:
@@ -96,6 +96,28 @@ class LowRankLinear(nn.Module):
 def low_rank_layers(model: nn.Module) -> dict[str, LowRankLinear]:
     """Return the low-rank layers by name, in the order of the model; a layer that is the model itself has none."""
     return {name: module for name, module in model.named_modules() if isinstance(module, LowRankLinear)}
+
+
+@torch.no_grad()
+def merge_low_rank(model: nn.Module) -> dict[str, nn.Linear]:
+    """Put base + scale W, free to train, in the place of every low-rank layer that is free to train and has a base.
+
+    A layer that stands alone stays: its matrix has no rank but its own. Biases stay frozen.
+
+    Returns:
+        The dense layers by name.
+    """
+    layers = {}
+    for name, layer in low_rank_layers(model).items():
+        if name and layer.base is not None and layer.U.requires_grad:
+            base = layer.base
+            weight = base.weight.detach()
+            wider = torch.promote_types(weight.dtype, torch.float32)
+            base.weight = nn.Parameter((weight.to(wider) + layer.matrix(wider)).to(weight.dtype))  # may be shared
+            layers[name] = base
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, base)
+    return layers
 
 
 def insert_low_rank(

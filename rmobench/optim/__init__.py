@@ -27,12 +27,29 @@ The second-order ones take the model, into whose layers they look:
 
     with SINGD(model, lr=0.01, structure="diagonal") as optimizer:  # or optimizer.close() at the end
         ...  # the same loop
+
+So do those for layers of low rank:
+
+    from rmobench.models.low_rank_linear import insert_low_rank
+    from rmobench.optim import LowRankHeavyBall
+
+    insert_low_rank(model, ".*(query|value)", rank=8, generator=torch.Generator().manual_seed(0))
+    with LowRankHeavyBall(model, lr=0.1, momentum=0.9) as optimizer:
+        ...  # the same loop
 """
 
 from __future__ import annotations
 
 from rmobench.optim.gnc import GNC
 from rmobench.optim.learned import AdafactorMLP, MLPLOpt, Optimus
+from rmobench.optim.low_rank import (
+    GeoLoRA,
+    LoRARITE,
+    LowRankAdam,
+    LowRankCoreAdam,
+    LowRankHeavyBall,
+    ScaledAdamW,
+)
 from rmobench.optim.natural import IKFAC, INGD, KFAC, SINGD
 from rmobench.optim.riemannian import RASA, Landing, RiemannianAdam, RiemannianSGD, SubspaceRMO
 
@@ -44,10 +61,16 @@ __all__ = [
     "RASA",
     "SINGD",
     "AdafactorMLP",
+    "GeoLoRA",
     "Landing",
+    "LoRARITE",
+    "LowRankAdam",
+    "LowRankCoreAdam",
+    "LowRankHeavyBall",
     "MLPLOpt",
     "Optimus",
     "RiemannianAdam",
     "RiemannianSGD",
+    "ScaledAdamW",
     "SubspaceRMO",
 ]

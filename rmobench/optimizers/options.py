@@ -12,7 +12,7 @@ from rmobench.errors import ArgumentError
 SHARES = frozenset({"momentum", "momentum_cov", "beta", "beta1", "beta2", "safety"})
 """Options below 1."""
 
-COUNTS = frozenset({"n_iterations", "n_dual"})
+COUNTS = frozenset({"n_iterations", "n_dual", "rank"})
 """Options that say how often something is done: whole, and at least 1. All others are only not negative."""
 
 

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from rmobench.errors import ArgumentError
-from rmobench.models.low_rank_linear import LOW_RANK_STARTS, LowRankLinear, insert_low_rank, low_rank_layers
+from rmobench.models.low_rank_linear import (
+    LOW_RANK_STARTS,
+    LowRankLinear,
+    insert_low_rank,
+    low_rank_layers,
+    merge_low_rank,
+)
 from tests.optimizers.plain_oracle import normal
 
 ROUNDING = 1e-12
@@ -132,3 +138,26 @@ def test_what_cannot_be_inserted_is_refused(how, message: str) -> None:
 def test_factors_that_do_not_fit_are_refused(shapes, base, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         LowRankLinear(*(normal(*shape) for shape in shapes), base=None if base is None else linear(*base))
+
+
+@pytest.mark.parametrize("factors", [2, 3])
+def test_merging_keeps_the_function_and_frees_the_weights(factors: int) -> None:
+    model = network()
+    layers = insert_low_rank(model, "0|2.0", rank=2, scale=0.5, generator=torch.Generator().manual_seed(0))
+    for seed, held in enumerate(layers.values()):
+        held.S = nn.Parameter(normal(2, 2, seed=seed)) if factors == 3 else None
+    x = normal(7, 5, seed=9)
+    before = model(x)
+    assert list(merge_low_rank(model)) == ["0", "2.0"]
+    torch.testing.assert_close(model(x), before, rtol=0, atol=ROUNDING)
+    assert not low_rank_layers(model)
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["0.weight", "2.0.weight"]
+
+
+def test_what_is_frozen_or_stands_alone_is_not_merged() -> None:
+    alone, frozen = layer(), layer(base=linear(4, 6))
+    frozen.requires_grad_(False)
+    model = nn.Sequential(alone, nn.Linear(6, 4), frozen)
+    assert merge_low_rank(model) == {}
+    assert list(low_rank_layers(model)) == ["0", "2"]
+    assert merge_low_rank(layer(base=linear(4, 6))) == {}  # nowhere to put it

@@ -17,7 +17,10 @@ from tests.optimizers.plain_oracle import normal
 F64 = torch.float64
 M, N, R = 9, 7, 3
 
-LOWRANK = sorted(name for name, spec in optimizers().items() if spec.family == "lowrank")
+FAMILY = sorted(name for name, spec in optimizers().items() if spec.family == "lowrank")
+
+LOWRANK = [name for name in FAMILY if "low_rank_layers" in optimizers()[name].needs]
+"""Those that step the factors; the others put something else in the place of the layers."""
 
 
 def build(name: str, problem: Problem, **hyper: Any) -> Optimizer:

@@ -85,27 +85,33 @@ class Largest(TorchDispatchMode):
         return out
 
 
-KEPT = {
-    "dlrt": lambda sides, core: 0,
-    "factor_adam": lambda sides, core: 2 * sides + 2,  # torch counts the steps of each parameter in a tensor
-    "factor_heavy_ball": lambda sides, core: sides,
-    "factor_sgd": lambda sides, core: 0,
-    "geolora": lambda sides, core: 0,  # steps of the bases only, at its defaults
-    "lora_muon": lambda sides, core: sides,
-    "lora_rite": lambda sides, core: 2 * sides + 2 * core + 2,
-    "lr_adam_core": lambda sides, core: 2 * core,
-    "lr_adam_tangent": lambda sides, core: sides + core + 1,
-    "lr_heavy_ball": lambda sides, core: sides + core,
-    "scaled_adamw": lambda sides, core: 2 * sides,
-    "scaled_gd": lambda sides, core: 0,  # without momentum, its default
-    "stiefel_adamw": lambda sides, core: 2 * sides + 2 * core,
+MODES = {
+    "dlrt": [{}, {"tau": 0.1, "n_iterations": 2}],
+    "factor_adam": [{}, {"lr_ratio": 16.0}, {"factors": "three"}],
+    "factor_heavy_ball": [{}, {"factors": "three"}],
+    "factor_sgd": [{}, {"factors": "three"}],
+    "geolora": [{}, {"period": 2}, {"tau": 0.1}],
+    "lora_muon": [{}],
+    "lora_rite": [{}, {"escape": False}],
+    "lr_adam_core": [{}, {"n_iterations": 2}, {"carried": "squares"}, {"fresh": False}, {"theta": 0.1}],
+    "lr_adam_tangent": [{}, {"theta": 0.1}],
+    "lr_heavy_ball": [{}, {"momentum": 0.0}, {"theta": 0.1}],
+    "scaled_adamw": [{}, {"order": "gauss_seidel"}],
+    "scaled_gd": [{}, {"momentum": 0.9}],
+    "stiefel_adamw": [{}],
 }
-"""Numbers kept between steps, by those of both factors, (m + n) r, and of a core, r^2."""
+"""Ways in which a method does other things."""
+
+EVERY = [(name, how) for name, ways in MODES.items() for how in ways]
 
 
-@pytest.mark.parametrize("name", LOWRANK)
-def test_no_step_makes_a_matrix_of_the_layers_size(name: str) -> None:
-    """Forward, backward and step together: nothing above [n, 4 r], and the state that the table says."""
+def test_every_method_is_watched() -> None:
+    assert sorted(MODES) == LOWRANK
+
+
+@pytest.mark.parametrize(("name", "how"), EVERY, ids=[f"{name} {how}" for name, how in EVERY])
+def test_no_step_makes_a_matrix_of_the_layers_size(name: str, how: dict) -> None:
+    """Forward, backward and step together: nothing above [n, 4 r]. What it keeps: tests/harness/test_accounting.py."""
     m, n, r, n_rows = 300, 400, 3, 8
     base = torch.nn.Linear(n, m, dtype=torch.float64)
     model = LowRankLinear(normal(m, r), normal(r, r, seed=1), normal(n, r, seed=2), base=base)
@@ -116,9 +122,16 @@ def test_no_step_makes_a_matrix_of_the_layers_size(name: str) -> None:
         batches=itertools.repeat(x),
         judge=lambda model: {},
     )
-    optimizer, oracle = build(name, problem), oracle_of(problem)
+    optimizer, oracle = build(name, problem, **how), oracle_of(problem)
     with Largest(base.weight) as seen:
         for _ in range(3):
             optimizer.step(oracle)
     assert seen.numel <= 4 * r * n < m * n / 10
-    assert sum(t.numel() for t in optimizer.state()) == KEPT[name](r * (m + n), r * r)
+
+
+def test_the_watch_sees_a_dense_gradient() -> None:
+    """The control: the full matrix under its own gradient."""
+    base = torch.nn.Linear(400, 300, dtype=torch.float64)
+    with Largest(base.weight) as seen:
+        torch.tanh(base(normal(8, 400))).square().mean().backward()
+    assert seen.numel == 300 * 400

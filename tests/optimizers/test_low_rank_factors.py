@@ -9,7 +9,21 @@ from torch import Tensor
 from rmobench.errors import ArgumentError
 from rmobench.models.low_rank_linear import LowRankLinear
 from rmobench.optimizers.lowrank.layerwise import into_two
-from tests.optimizers.low_rank import F64, M, N, R, bowl, build, certified, low_rank, matrices, oracle_of
+from rmobench.registry import optimizers
+from rmobench.types import Linear, Log
+from tests.optimizers.low_rank import (
+    F64,
+    FAMILY,
+    M,
+    N,
+    R,
+    bowl,
+    build,
+    certified,
+    low_rank,
+    matrices,
+    oracle_of,
+)
 from tests.optimizers.plain_oracle import normal
 
 NEAR = 1e-10
@@ -196,11 +210,15 @@ REFUSED = [
     ("lr_heavy_ball", {"momentum": 1.0}, r"lr_heavy_ball: got momentum=1\.0, expected a number in \[0, 1\)"),
     ("lr_heavy_ball", {"theta": -0.1}, r"lr_heavy_ball: got theta=-0\.1"),
     ("lr_adam_tangent", {"beta2": 1.0}, r"lr_adam_tangent: got beta2=1\.0"),
-    ("lr_adam_tangent", {"companion_lr": -1.0}, r"lr_adam_tangent: got lr=-1\.0"),
+    ("lr_adam_tangent", {"companion_lr": -1.0}, r"lr_adam_tangent: got companion_lr=-1\.0"),
     ("lr_adam_core", {"n_iterations": 0}, r"lr_adam_core: got n_iterations=0, expected a whole number >= 1"),
     ("lr_adam_core", {"carried": "both"}, r"lr_adam_core: got carried='both', expected one of roots, squares"),
+    ("lr_adam_core", {"fresh": "no"}, r"lr_adam_core: got fresh='no', expected True or False"),
+    ("lr_adam_core", {"fresh": False, "n_iterations": 2}, r"got n_iterations=2 without fresh gradients, expected 1"),
+    ("lora_rite", {"escape": 1}, r"lora_rite: got escape=1, expected True or False"),
+    ("lora_muon", {"momentum": 1.0}, r"lora_muon: got momentum=1\.0"),
     ("geolora", {"period": 0}, r"geolora: got period=0, expected a whole number of steps"),
-    ("geolora", {"core_lr": float("nan")}, r"geolora: got lr=nan"),
+    ("geolora", {"core_lr": float("nan")}, r"geolora: got core_lr=nan"),
     ("dlrt", {"tau": -1.0}, r"dlrt: got tau=-1\.0"),
     ("stiefel_adamw", {"beta1": 1.0}, r"stiefel_adamw: got beta1=1\.0"),
     ("scaled_gd", {"damping": -1.0}, r"scaled_gd: got damping=-1\.0"),
@@ -216,6 +234,25 @@ REFUSED = [
 def test_options_out_of_range_are_refused(name: str, hyper: dict, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         build(name, low_rank(), **hyper)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_step_lengths_are_searched_over_five_decades_by_everybody(name: str) -> None:
+    """Tuning with as many settings finds as dense a grid for all."""
+    found = {key: span for key, span in optimizers()[name].search.items() if key.endswith("lr")}
+    assert "lr" in found
+    for key, span in found.items():
+        assert isinstance(span, Log)
+        assert span.high / span.low == pytest.approx(1e5), key
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_decays_are_searched_alike_by_everybody(name: str) -> None:
+    search = optimizers()[name].search
+    alike = {"beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999), "momentum": Linear(0.0, 0.99)}
+    assert all(search[key] == alike[key] for key in alike if key in search)
+    adaptive = {"beta1", "beta2"} <= set(optimizers()[name].defaults)
+    assert ({"beta1", "beta2"} <= set(search)) == (adaptive and name != "geolora")  # Adam is its smaller part
 
 
 def test_an_untouched_layer_stays() -> None:

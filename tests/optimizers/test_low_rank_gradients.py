@@ -13,9 +13,10 @@ from rmobench.geometry import FixedRank, qr_factor
 from rmobench.models.low_rank_linear import LowRankLinear
 from rmobench.optimizers.lowrank.factors import Factors, Sides, truncated
 from rmobench.optimizers.lowrank.layerwise import into_three, into_two
-from rmobench.optimizers.lowrank.tangent import Tangent, gradient, retract, transport
+from rmobench.optimizers.lowrank.tangent import Tangent, gradient, move
 from rmobench.optimizers.lowrank.watching import watch
 from rmobench.types import Problem
+from tests.optimizers.low_rank import best_rank
 from tests.optimizers.plain_oracle import normal
 
 ROUNDING = 1e-12
@@ -122,12 +123,26 @@ def test_tangents_are_those_of_the_dense_manifold() -> None:
     torch.testing.assert_close(ambient(W, Z), expected, rtol=0, atol=ROUNDING)
     torch.testing.assert_close(Z.square(), expected.square().sum(), rtol=ROUNDING, atol=0)
     torch.testing.assert_close(ambient(W, Z * 2.0 + Z), 3.0 * expected, rtol=0, atol=ROUNDING)
-    Y = retract(W, Z, tolerance=0.0, most=R)
-    torch.testing.assert_close(full(Y), manifold.retract(full(W), expected), rtol=0, atol=10 * ROUNDING)
-    carried = transport(W, Y, Z)
+    step = move(W, Z, 0.7, tolerance=0.0, most=R)
+    Y = step.Y
+    torch.testing.assert_close(full(Y), manifold.retract(full(W), 0.7 * expected), rtol=0, atol=10 * ROUNDING)
+    carried = step.carried()
     torch.testing.assert_close(
         ambient(Y, carried), manifold.transport(full(W), full(Y), expected), rtol=0, atol=10 * ROUNDING
     )
+    for base, part in ((Y.U, carried.U_p), (Y.V, carried.V_p)):
+        assert (base.mT @ part).abs().max() < 10 * ROUNDING
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_tangent_is_carried_to_a_matrix_of_smaller_rank(kept: int) -> None:
+    W, G = point(), normal(M, N, seed=4)
+    step = move(W, Z := gradient(W, Sides(G @ W.V, G.mT @ W.U)), -0.1, tolerance=0.0, most=kept)
+    Y, dense = step.Y, ambient(W, Z)
+    on_U, on_V = Y.U @ Y.U.mT, Y.V @ Y.V.mT
+    expected = on_U @ dense + dense @ on_V - on_U @ dense @ on_V
+    torch.testing.assert_close(ambient(Y, step.carried()), expected, rtol=0, atol=10 * ROUNDING)
+    torch.testing.assert_close(full(Y), best_rank(full(W) - 0.1 * dense, kept), rtol=0, atol=10 * ROUNDING)
 
 
 @pytest.mark.parametrize(

@@ -123,15 +123,15 @@ def test_dlrt_is_a_projected_descent_cut_back(n_iterations: int) -> None:
     together(matrices("dlrt", low_rank(), 5, lr=0.05, n_iterations=n_iterations), found)
 
 
+@pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("carried", [roots, squares])
-def test_adam_on_the_core_step_by_step(carried) -> None:
-    """Written out with dense gradients, in the bases that the method itself has.
+def test_adam_on_the_core_step_by_step(carried, fresh: bool) -> None:
+    """Written out with dense gradients, in the bases that the method itself has; from one gradient its tangent part.
 
     epsilon is large: entries of the gradient that are zero in these bases but for rounding must not be divided by it.
     """
-    ours = matrices(
-        "lr_adam_core", low_rank(), 4, lr=0.02, beta1=0.8, beta2=0.9, epsilon=1e-3, carried=carried.__name__
-    )
+    how = {"lr": 0.02, "beta1": 0.8, "beta2": 0.9, "epsilon": 1e-3, "carried": carried.__name__, "fresh": fresh}
+    ours = matrices("lr_adam_core", low_rank(), 4, **how)
     model = low_rank().model
     (U, R_u), (V, R_v) = ((q, q.mT @ a) for a in (model.U.detach(), model.V.detach()) for q in [qr_factor(a)])
     S, m, v, found = R_u @ model.S.detach() @ R_v.mT, None, None, []
@@ -139,7 +139,7 @@ def test_adam_on_the_core_step_by_step(carried) -> None:
         G = slope(U @ S @ V.mT)
         U1, V1 = qr_factor(torch.cat([U, G @ V], 1)), qr_factor(torch.cat([V, G.mT @ U], 1))
         M, N = U1.mT @ U, V.mT @ V1
-        g = U1.mT @ G @ V1
+        g = U1.mT @ (G if fresh else MANIFOLD.tangent(U @ S @ V.mT, G)) @ V1
         m = 0.2 * g if m is None else 0.8 * M @ m @ N + 0.2 * g
         v = 0.1 * g**2 if v is None else 0.9 * carried(M, v, N) + 0.1 * g**2
         S1 = M @ S @ N - 0.02 * m / (1 - 0.8**k) / ((v / (1 - 0.9**k)).sqrt() + 1e-3)

@@ -124,3 +124,34 @@ def test_problems_that_do_not_exist_are_refused(name: str, args: dict, message: 
     spec = tasks()[name]
     with pytest.raises(ArgumentError, match=message):
         load(spec.location)(0, torch.device("cpu"), F64, **{**spec.args, **args})
+
+
+@pytest.mark.parametrize("columns", [1, 3, 5, 8])
+def test_what_a_wrong_rank_costs_is_the_closed_form(columns: int) -> None:
+    """The planted matrix has rank 5; with fewer columns the best W is that of reduced-rank regression."""
+    problem = certified("planted_rank", dim=20, columns=columns)
+    (X, Y), model = next(problem.batches), problem.model
+    start = problem.judge(model)
+    height = 0.5 * (X @ model.matrix(F64).mT - Y).square().sum().item()
+    assert start["gap"] == pytest.approx(1.0) and start["objective"] == pytest.approx(height)
+    values, Q = torch.linalg.eigh(X.mT @ X)
+    W0 = torch.linalg.lstsq(X, Y).solution.mT
+    beyond = torch.linalg.svdvals(W0 @ (Q * values.sqrt()) @ Q.mT)[columns:]
+    model.put(*held(best(X, Y, columns), columns))
+    expected = 0.5 * beyond.square().sum().item()
+    assert problem.judge(model)["objective"] == pytest.approx(expected, abs=1e-20)
+    assert (expected > 1e-6) == (columns < 5)
+    assert torch.linalg.matrix_rank(W0, rtol=1e-9) == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"columns": 61}, "planted_rank: got rank=61"),
+        ({"rank": 0}, "planted_rank: got rank=0"),
+        ({"cond": 0.5}, "planted_rank: got cond=0.5, expected a finite number of at least 1"),
+    ],
+)
+def test_a_planted_rank_that_does_not_exist_is_refused(args: dict, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        certified("planted_rank", **args)

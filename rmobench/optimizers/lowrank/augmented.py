@@ -45,7 +45,7 @@ def augmented(problem: Problem, method: CoreMethod, companion: Rule, *, n_core: 
     used = {name: into_three(watched.layer) for name, watched in layers.items()}
     for watched in layers.values():
         watched.layer.reserve(2 * watched.layer.rank)
-    others = Others(tuple(seen.others), companion, {})
+    others = Others(seen.others)
     states: dict[str, State] = {}
 
     def widen(name: str, watched: Watched) -> None:
@@ -77,7 +77,7 @@ def augmented(problem: Problem, method: CoreMethod, companion: Rule, *, n_core: 
         oracle()
         for name, watched in layers.items():
             widen(name, watched)
-        others.move(problem)
+        others.move(problem, companion)
         seen.look(False)
         for _ in range(n_core):
             oracle()
@@ -86,7 +86,7 @@ def augmented(problem: Problem, method: CoreMethod, companion: Rule, *, n_core: 
         for name, watched in layers.items():
             cut(name, watched)
 
-    return Optimizer(step, state=lambda: tensors_in((states, others.states)), close=seen.close)
+    return Optimizer(step, state=lambda: tensors_in((states, others.states)), close=seen.close, diagnostics=seen.rank)
 
 
 def widened(W: Factors, G: Sides) -> tuple[Factors, Tensor, Tensor]:

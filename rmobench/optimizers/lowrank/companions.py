@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -63,18 +63,17 @@ def heavy_ball(*, lr: float, momentum: float) -> Rule:
     return partial(rsgd_update, lr=lr, momentum=momentum)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Others:
-    """The parameters outside the low-rank layers, and the rule that moves them."""
+    """The parameters outside the low-rank layers, and what is kept of each."""
 
     names: tuple[str, ...]
-    rule: Rule
-    states: dict[str, State]
+    states: dict[str, State] = field(default_factory=dict)
 
-    def move(self, problem: Problem) -> None:
-        """Take a step with each that has a gradient."""
+    def move(self, problem: Problem, rule: Rule) -> None:
+        """Take a step of a rule with each that has a gradient."""
         params = problem.params if self.names else {}
         for name in self.names:
             x = params[name]
             if x.grad is not None:
-                self.states[name] = advance(self.rule, EUCLIDEAN, x, x.grad, self.states.get(name, {}))
+                self.states[name] = advance(rule, EUCLIDEAN, x, x.grad, self.states.get(name, {}))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rmobench.optimizers.lowrank.factorwise import groups
+from rmobench.optimizers.lowrank.factorwise import factorwise, groups
 from rmobench.optimizers.options import check_options
-from rmobench.optimizers.torch_style import from_torch
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
 
@@ -56,4 +55,5 @@ def factor_adam(
         lr_ratio=lr_ratio,
     )
     chosen = groups("factor_adam", problem, factors=factors, lr=lr, lr_ratio=lr_ratio)
-    return from_torch(torch.optim.AdamW(chosen, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay))
+    inner = torch.optim.AdamW(chosen, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay)
+    return factorwise(problem, inner)

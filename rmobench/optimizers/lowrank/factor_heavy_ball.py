@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rmobench.optimizers.lowrank.factorwise import groups
+from rmobench.optimizers.lowrank.factorwise import factorwise, groups
 from rmobench.optimizers.options import check_options
-from rmobench.optimizers.torch_style import from_torch
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Optimizer, Problem
 
@@ -42,4 +41,4 @@ def factor_heavy_ball(
     """
     check_options("factor_heavy_ball", lr=lr, momentum=momentum, lr_ratio=lr_ratio)
     chosen = groups("factor_heavy_ball", problem, factors=factors, lr=lr, lr_ratio=lr_ratio)
-    return from_torch(torch.optim.SGD(chosen, lr=lr, momentum=momentum))
+    return factorwise(problem, torch.optim.SGD(chosen, lr=lr, momentum=momentum))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rmobench.optimizers.lowrank.factorwise import groups
+from rmobench.optimizers.lowrank.factorwise import factorwise, groups
 from rmobench.optimizers.options import check_options
-from rmobench.optimizers.torch_style import from_torch
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
 
@@ -30,4 +29,5 @@ def factor_sgd(problem: Problem, *, lr: float = 0.1, factors: str = "two", lr_ra
         ArgumentError: An option that is not in its range.
     """
     check_options("factor_sgd", lr=lr, lr_ratio=lr_ratio)
-    return from_torch(torch.optim.SGD(groups("factor_sgd", problem, factors=factors, lr=lr, lr_ratio=lr_ratio), lr=lr))
+    chosen = groups("factor_sgd", problem, factors=factors, lr=lr, lr_ratio=lr_ratio)
+    return factorwise(problem, torch.optim.SGD(chosen, lr=lr))

@@ -52,12 +52,20 @@ def truncated(U: Tensor, core: Tensor, V: Tensor, *, tolerance: float, most: int
     Returns:
         The factors, S diagonal, and the rotations P [l, k], Q [l', k] with U P and V Q the new bases.
     """
-    P, d, Qh = svd(core)
+    P, d, Qh = _decomposed(core)
     k = min(most, len(d))
     if tolerance > 0.0:
         k = min(k, _n_kept(d, tolerance))
     P, Q = P[:, :k], Qh[:k].mT
     return Factors(U @ P, torch.diag(d[:k]), V @ Q), P, Q
+
+
+def _decomposed(core: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the singular value decomposition, NaN where the core is not finite; asked once, as this is every step."""
+    if bool(core.isfinite().all()):
+        P, d, Qh = torch.linalg.svd(core, full_matrices=False)
+        return P, d, Qh
+    return svd(core)
 
 
 def _n_kept(d: Tensor, tolerance: float) -> int:

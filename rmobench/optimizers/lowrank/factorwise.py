@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from rmobench.errors import ArgumentError
 from rmobench.models.low_rank_linear import low_rank_layers
 from rmobench.optimizers.lowrank.layerwise import into_two_factors
-from rmobench.types import Problem
+from rmobench.optimizers.lowrank.watching import found
+from rmobench.optimizers.torch_style import from_torch
+from rmobench.types import Optimizer, Problem
 
 FACTORS = ("two", "three")
 """W = B A, or W = U S V^T with nothing that keeps U and V orthonormal."""
+
+
+def factorwise(problem: Problem, inner: torch.optim.Optimizer) -> Optimizer:
+    """Adapt an optimizer of the factors, which says of itself what rank they have."""
+    return replace(from_torch(inner), diagnostics=found(problem).rank)
 
 
 def groups(owner: str, problem: Problem, *, factors: str, lr: float, lr_ratio: float) -> list[dict[str, Any]]:
@@ -37,5 +46,5 @@ def groups(owner: str, problem: Problem, *, factors: str, lr: float, lr_ratio: f
     left: list[nn.Parameter] = [layer.U for layer in low_rank_layers(problem.model).values() if layer.U.requires_grad]
     own = {id(p) for p in left}
     others = [p for p in problem.params.values() if id(p) not in own]
-    found = [{"params": left, "lr": lr_ratio * lr}, {"params": others, "lr": lr}]
-    return [group for group in found if group["params"]]
+    both = [{"params": left, "lr": lr_ratio * lr}, {"params": others, "lr": lr}]
+    return [group for group in both if group["params"]]

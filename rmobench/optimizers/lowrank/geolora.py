@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rmobench.optimizers.lowrank.companions import AdamW
 from rmobench.optimizers.lowrank.factors import Factors, Sides, truncated
-from rmobench.optimizers.lowrank.layerwise import over_three
+from rmobench.optimizers.lowrank.layerwise import InThree, over_three
 from rmobench.optimizers.options import check_options, check_period
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
@@ -56,7 +56,15 @@ def geolora(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("geolora", lr=lr, tau=tau)
+    method = geolora_method(lr=lr, core_lr=core_lr, tau=tau, period=period, beta1=beta1, beta2=beta2, epsilon=epsilon)
+    return over_three(problem, method)
+
+
+def geolora_method(
+    *, lr: float, core_lr: float, tau: float, period: int, beta1: float, beta2: float, epsilon: float
+) -> InThree:
+    """Return what a step is; raise ArgumentError for an option that is not in its range."""
+    check_options("geolora", lr=lr, core_lr=core_lr, tau=tau)
     check_period("geolora", period)
     adam = AdamW(lr=core_lr, beta1=beta1, beta2=beta2, epsilon=epsilon).check("geolora")
 
@@ -67,7 +75,7 @@ def geolora(
         S, moments = adam.move(W.S, W.U.mT @ G.left, state.get("adam", {}))
         return Factors(W.U, S, W.V), {"n_steps": n_steps + 1, "adam": moments}
 
-    return over_three(problem, rule, adam.rule)
+    return InThree(rule, adam.rule)
 
 
 def geolora_update(W: Factors, G: Sides, *, lr: float, tau: float, most: int) -> Factors:

@@ -34,57 +34,111 @@ PairRule = Callable[[Pair, Pair, State], tuple[Pair, State]]
 """(factors, gradients, state) -> next factors, next state. Pure."""
 
 
-def over_three(problem: Problem, rule: FactorRule, companion: Rule) -> Optimizer:
-    """Apply a rule to U, S, V of every low-rank layer; all other parameters take the companion.
+@dataclass(frozen=True, slots=True)
+class InThree:
+    """What a step along the manifold is: of the three factors of a layer, and of a parameter outside the layers."""
+
+    rule: FactorRule
+    companion: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class InTwo:
+    """What a step of two factors is, and of a parameter outside the layers."""
+
+    rule: PairRule
+    companion: Rule
+
+
+class OnThree:
+    """The layers of a model in three factors, U and V orthonormal, with what a method keeps of each."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.seen = watch(problem)
+        self.others = Others(self.seen.others)
+        self.states: dict[str, State] = {}
+        self.used = {name: into_three(watched.layer) for name, watched in self.seen.layers.items()}  # columns
+        self._problem = problem
+
+    def advance(self, method: InThree) -> None:
+        """Take a step with what was seen of the gradients."""
+        for name, watched in self.seen.layers.items():
+            sides = watched.sides(self.used[name])
+            if sides is not None:
+                factors, self.states[name] = method.rule(
+                    factors_of(watched.layer, self.used[name]), sides, self.states.get(name, {}), watched.layer.rank
+                )
+                watched.layer.put(factors.U, factors.S, factors.V)
+                self.used[name] = factors.rank
+            watched.forget()
+        self.others.move(self._problem, method.companion)
+
+
+class OnTwo:
+    """The layers of a model in two factors, with what a method keeps of each; it needs no more than `.grad`."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.seen = found(problem)
+        self.others = Others(self.seen.others)
+        self.states: dict[str, State] = {}
+        for watched in self.seen.layers.values():
+            into_two(watched.layer)
+        self.used = {name: watched.layer.rank for name, watched in self.seen.layers.items()}  # columns: always all
+        self._problem = problem
+
+    def advance(self, method: InTwo) -> None:
+        """Take a step with the gradients."""
+        for name, watched in self.seen.layers.items():
+            layer = watched.layer
+            if layer.U.grad is not None and layer.V.grad is not None:
+                at, slope = Pair(wide(layer.U), wide(layer.V)), Pair(wide(layer.U.grad), wide(layer.V.grad))
+                pair, self.states[name] = method.rule(at, slope, self.states.get(name, {}))
+                layer.put(pair.B, None, pair.At)
+        self.others.move(self._problem, method.companion)
+
+
+def over_three(problem: Problem, method: InThree) -> Optimizer:
+    """Apply a method to U, S, V of every low-rank layer, and its companion to all other parameters.
 
     Args:
         problem: Its layers come to orthonormal U and V at once, W as it was.
-        rule: What a step is.
-        companion: What a step of another parameter is.
+        method: What a step is.
     """
-    seen = watch(problem)
-    others = Others(seen.others, companion, {})
-    states: dict[str, State] = {}
-    used = {name: into_three(watched.layer) for name, watched in seen.layers.items()}  # columns
+    layers = OnThree(problem)
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
-        seen.look(True)
+        layers.seen.look(True)
         oracle()
-        for name, watched in seen.layers.items():
-            sides = watched.sides(used[name])
-            if sides is not None:
-                factors = factors_of(watched.layer, used[name])
-                factors, states[name] = rule(factors, sides, states.get(name, {}), watched.layer.rank)
-                watched.layer.put(factors.U, factors.S, factors.V)
-                used[name] = factors.rank
-        others.move(problem)
+        layers.advance(method)
 
-    return Optimizer(step, state=lambda: tensors_in((states, others.states)), close=seen.close)
+    return _optimizer(step, layers)
 
 
-def over_two(problem: Problem, rule: PairRule, companion: Rule) -> Optimizer:
-    """Apply a rule to B and A of every low-rank layer; all other parameters take the companion.
+def over_two(problem: Problem, method: InTwo) -> Optimizer:
+    """Apply a method to B and A of every low-rank layer, and its companion to all other parameters.
 
     Args:
         problem: Its layers come to two factors at once, W as it was.
-        rule: What a step is.
-        companion: What a step of another parameter is.
+        method: What a step is.
     """
-    layers, others = into_two_factors(problem), Others(found(problem).others, companion, {})
-    states: dict[str, State] = {}
+    layers = OnTwo(problem)
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
-        for name, layer in layers.items():
-            if layer.U.grad is not None and layer.V.grad is not None:
-                at, slope = Pair(wide(layer.U), wide(layer.V)), Pair(wide(layer.U.grad), wide(layer.V.grad))
-                pair, states[name] = rule(at, slope, states.get(name, {}))
-                layer.put(pair.B, None, pair.At)
-        others.move(problem)
+        layers.advance(method)
 
-    return Optimizer(step, state=lambda: tensors_in((states, others.states)))
+    return _optimizer(step, layers)
+
+
+def _optimizer(step: Callable[[Oracle], None], layers: OnThree | OnTwo) -> Optimizer:
+    return Optimizer(
+        step,
+        state=lambda: tensors_in((layers.states, layers.others.states)),
+        close=layers.seen.close,
+        diagnostics=layers.seen.rank,
+    )
 
 
 def into_two_factors(problem: Problem) -> dict[str, LowRankLinear]:

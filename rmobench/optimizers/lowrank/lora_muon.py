@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from rmobench.optimizers.lowrank.layerwise import into_two_factors
+from rmobench.optimizers.lowrank.watching import found
+from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
 from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
@@ -19,7 +21,7 @@ from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
         "lr": Log(1e-5, 1.0),
         "momentum": Linear(0.0, 0.99),
         "weight_decay": Choice((0.0, 1e-3, 1e-2, 1e-1)),
-        "companion_lr": Log(1e-5, 1e-1),
+        "companion_lr": Log(1e-5, 1.0),
     },
 )
 def lora_muon(
@@ -41,7 +43,11 @@ def lora_muon(
         momentum: Weight of the past, in [0, 1).
         weight_decay: Share of every parameter taken away per unit of its lr.
         companion_lr: AdamW's step length.
+
+    Raises:
+        ArgumentError: An option that is not in its range.
     """
+    check_options("lora_muon", lr=lr, momentum=momentum, weight_decay=weight_decay, companion_lr=companion_lr)
     factors = [p for layer in into_two_factors(problem).values() for p in (layer.U, layer.V)]
     own = {id(p) for p in factors}
     others = [p for p in problem.params.values() if id(p) not in own]
@@ -60,4 +66,4 @@ def lora_muon(
         for inner in inners:
             inner.step()
 
-    return Optimizer(step, state=lambda: tensors_in([inner.state for inner in inners]))
+    return Optimizer(step, state=lambda: tensors_in([inner.state for inner in inners]), diagnostics=found(problem).rank)

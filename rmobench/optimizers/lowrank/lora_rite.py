@@ -11,8 +11,8 @@ from torch import Tensor
 from rmobench.geometry.matrices import eigh, svd, symmetric
 from rmobench.optimizers.lowrank.companions import AdamW
 from rmobench.optimizers.lowrank.factors import orthonormal
-from rmobench.optimizers.lowrank.layerwise import Pair, over_two
-from rmobench.optimizers.options import check_options
+from rmobench.optimizers.lowrank.layerwise import InTwo, Pair, over_two
+from rmobench.optimizers.options import check_switch
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
 from rmobench.types import Choice, Log, Optimizer, Problem
@@ -24,7 +24,7 @@ from rmobench.types import Choice, Log, Optimizer, Problem
     needs=("low_rank_layers",),
     upcasts="float32",
     search={
-        "lr": Log(1e-4, 1.0),
+        "lr": Log(1e-5, 1.0),
         "beta1": Log(0.5, 0.99),
         "beta2": Log(0.9, 0.9999),
         "escape": Choice((True, False)),
@@ -58,10 +58,20 @@ def lora_rite(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("lora_rite", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
+    method = lora_rite_method(
+        lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay, escape=escape
+    )
+    return over_two(problem, method)
+
+
+def lora_rite_method(
+    *, lr: float, beta1: float, beta2: float, epsilon: float, weight_decay: float, escape: bool
+) -> InTwo:
+    """Return what a step is; raise ArgumentError for an option that is not in its range."""
+    check_switch("lora_rite", escape=escape)
     how = Rite(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay, escape=escape)
-    companion = AdamW(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
-    return over_two(problem, partial(lora_rite_update, how=how), companion.rule)
+    companion = AdamW(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay).check("lora_rite")
+    return InTwo(partial(lora_rite_update, how=how), companion.rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

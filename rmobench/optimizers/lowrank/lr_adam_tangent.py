@@ -8,8 +8,8 @@ import torch
 
 from rmobench.optimizers.lowrank.companions import AdamW
 from rmobench.optimizers.lowrank.factors import Factors, Sides
-from rmobench.optimizers.lowrank.layerwise import over_three
-from rmobench.optimizers.lowrank.tangent import Tangent, gradient, retract, transport
+from rmobench.optimizers.lowrank.layerwise import InThree, over_three
+from rmobench.optimizers.lowrank.tangent import Tangent, gradient, move
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
@@ -22,7 +22,12 @@ from rmobench.types import Log, Optimizer, Problem
     "matrix: Becigneul, Ganea 2019, ICLR, arXiv 1810.00760",
     needs=("low_rank_layers",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 10.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
+    search={
+        "lr": Log(1e-4, 10.0),
+        "beta1": Log(0.5, 0.99),
+        "beta2": Log(0.9, 0.9999),
+        "companion_lr": Log(1e-5, 1.0),
+    },
 )
 def lr_adam_tangent(
     problem: Problem,
@@ -51,10 +56,20 @@ def lr_adam_tangent(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    check_options("lr_adam_tangent", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, theta=theta)
+    method = lr_adam_tangent_method(
+        lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, theta=theta, companion_lr=companion_lr
+    )
+    return over_three(problem, method)
+
+
+def lr_adam_tangent_method(
+    *, lr: float, beta1: float, beta2: float, epsilon: float, theta: float, companion_lr: float
+) -> InThree:
+    """Return what a step is; raise ArgumentError for an option that is not in its range."""
+    check_options("lr_adam_tangent", lr=lr, theta=theta, companion_lr=companion_lr)
     rule = partial(lr_adam_tangent_update, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, theta=theta)
     companion = AdamW(lr=companion_lr, beta1=beta1, beta2=beta2, epsilon=epsilon).check("lr_adam_tangent")
-    return over_three(problem, rule, companion.rule)
+    return InThree(rule, companion.rule)
 
 
 def lr_adam_tangent_update(
@@ -77,5 +92,5 @@ def lr_adam_tangent_update(
         square, mean = square + beta2 * state["square"], mean + Tangent(*state["mean"]) * beta1
     root = (square / (1.0 - beta2**n_steps)).sqrt() + epsilon
     length = torch.where(root > 0.0, lr / (1.0 - beta1**n_steps) / root, 0.0)  # no gradient, no step
-    Y = retract(W, mean * -length, tolerance=theta, most=most)
-    return Y, {"mean": transport(W, Y, mean).parts, "square": square, "n_steps": n_steps}
+    step = move(W, mean, -length, tolerance=theta, most=most)
+    return step.Y, {"mean": step.carried().parts, "square": square, "n_steps": n_steps}

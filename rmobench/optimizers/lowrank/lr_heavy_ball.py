@@ -6,8 +6,8 @@ from functools import partial
 
 from rmobench.optimizers.lowrank.companions import heavy_ball
 from rmobench.optimizers.lowrank.factors import Factors, Sides
-from rmobench.optimizers.lowrank.layerwise import over_three
-from rmobench.optimizers.lowrank.tangent import Tangent, gradient, retract, transport
+from rmobench.optimizers.lowrank.layerwise import InThree, over_three
+from rmobench.optimizers.lowrank.tangent import Tangent, gradient, move
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
@@ -38,9 +38,14 @@ def lr_heavy_ball(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, t
     Raises:
         ArgumentError: An option that is not in its range.
     """
+    return over_three(problem, lr_heavy_ball_method(lr=lr, momentum=momentum, theta=theta))
+
+
+def lr_heavy_ball_method(*, lr: float, momentum: float, theta: float) -> InThree:
+    """Return what a step is; raise ArgumentError for an option that is not in its range."""
     check_options("lr_heavy_ball", lr=lr, momentum=momentum, theta=theta)
     rule = partial(lr_heavy_ball_update, lr=lr, momentum=momentum, theta=theta)
-    return over_three(problem, rule, heavy_ball(lr=lr, momentum=momentum))
+    return InThree(rule, heavy_ball(lr=lr, momentum=momentum))
 
 
 def lr_heavy_ball_update(
@@ -50,5 +55,5 @@ def lr_heavy_ball_update(
     Z = gradient(W, G)
     if state:
         Z = Z + Tangent(*state["momentum"]) * momentum
-    Y = retract(W, Z * -lr, tolerance=theta, most=most)
-    return Y, {"momentum": transport(W, Y, Z).parts} if momentum else {}
+    step = move(W, Z, -lr, tolerance=theta, most=most)
+    return step.Y, {"momentum": step.carried().parts} if momentum else {}

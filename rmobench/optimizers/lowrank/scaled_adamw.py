@@ -6,7 +6,7 @@ from functools import partial
 
 from rmobench.errors import ArgumentError
 from rmobench.optimizers.lowrank.companions import AdamW
-from rmobench.optimizers.lowrank.layerwise import Pair, over_two
+from rmobench.optimizers.lowrank.layerwise import InTwo, Pair, over_two
 from rmobench.optimizers.lowrank.preconditioned import ORDERS, over_gram
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
@@ -53,12 +53,22 @@ def scaled_adamw(
     Raises:
         ArgumentError: An option that is not in its range.
     """
+    method = scaled_adamw_method(
+        lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay, damping=damping, order=order
+    )
+    return over_two(problem, method)
+
+
+def scaled_adamw_method(
+    *, lr: float, beta1: float, beta2: float, epsilon: float, weight_decay: float, damping: float, order: str
+) -> InTwo:
+    """Return what a step is; raise ArgumentError for an option that is not in its range."""
     if order not in ORDERS:
         raise ArgumentError(f"scaled_adamw: got order={order!r}, expected one of {', '.join(ORDERS)}.")
     check_options("scaled_adamw", damping=damping)
     adam = AdamW(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay).check("scaled_adamw")
     rule = partial(scaled_adamw_update, adam=adam, damping=damping, newest=order == "gauss_seidel")
-    return over_two(problem, rule, adam.rule)
+    return InTwo(rule, adam.rule)
 
 
 def scaled_adamw_update(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from rmobench.optimizers.lowrank.companions import heavy_ball
-from rmobench.optimizers.lowrank.layerwise import Pair, over_two
+from rmobench.optimizers.lowrank.layerwise import InTwo, Pair, over_two
 from rmobench.optimizers.lowrank.preconditioned import over_gram
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.riemannian.pointwise import State
@@ -36,7 +36,7 @@ def scaled_gd(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0, dampi
     """
     check_options("scaled_gd", lr=lr, momentum=momentum, damping=damping)
     rule = partial(scaled_gd_update, lr=lr, momentum=momentum, damping=damping)
-    return over_two(problem, rule, heavy_ball(lr=lr, momentum=momentum))
+    return over_two(problem, InTwo(rule, heavy_ball(lr=lr, momentum=momentum)))
 
 
 def scaled_gd_update(

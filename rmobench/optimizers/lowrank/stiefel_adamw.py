@@ -9,7 +9,7 @@ from torch import Tensor
 from rmobench.geometry import Stiefel, polar
 from rmobench.optimizers.lowrank.companions import AdamW
 from rmobench.optimizers.lowrank.factors import Factors, Sides
-from rmobench.optimizers.lowrank.layerwise import over_three
+from rmobench.optimizers.lowrank.layerwise import InThree, over_three
 from rmobench.optimizers.riemannian.pointwise import State
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Problem
@@ -22,7 +22,7 @@ FRAMES = Stiefel(retraction=polar)
     source="after Li, Sajadmanesh, Li, Lyu 2025, NeurIPS, arXiv 2510.01938 (StelLA), without its scaling of gradients",
     needs=("low_rank_layers",),
     upcasts="float32",
-    search={"lr": Log(1e-4, 1.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
+    search={"lr": Log(1e-5, 1.0), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
 )
 def stiefel_adamw(
     problem: Problem,
@@ -49,7 +49,7 @@ def stiefel_adamw(
         ArgumentError: An option that is not in its range.
     """
     adam = AdamW(lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay).check("stiefel_adamw")
-    return over_three(problem, partial(stiefel_adamw_update, adam=adam), adam.rule)
+    return over_three(problem, InThree(partial(stiefel_adamw_update, adam=adam), adam.rule))
 
 
 def stiefel_adamw_update(W: Factors, G: Sides, state: State, most: int, *, adam: AdamW) -> tuple[Factors, State]:

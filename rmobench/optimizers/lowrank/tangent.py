@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rmobench.geometry.matrices import identity
 from rmobench.optimizers.lowrank.factors import Factors, Sides, truncated
 
 
@@ -46,23 +45,36 @@ def gradient(W: Factors, G: Sides) -> Tangent:
     return Tangent(M, G.left - W.U @ M, G.right - W.V @ M.mT)
 
 
-def retract(W: Factors, Z: Tangent, *, tolerance: float, most: int) -> Factors:
-    """Return the nearest matrix to W + Z of rank `most`, or of a smaller one as `truncated` says.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step W + length Z cut back to a matrix of low rank, and what carries Z along with it.
 
-    W + Z = [U U_p] [[S + M, I], [I, 0]] [V V_p]^T, and the joint factors Q R of the bases make it a core [2k, 2k]
-    between orthonormal ones: exact even where the stored U and V are orthonormal only to the rounding of half
-    precision.
+    W and Z live in the span of [U U_p] and [V V_p]. With the joint factors [U U_p] = Q_u R_u, [V V_p] = Q_v R_v they
+    are Q_u (small) Q_v^T, and the rest happens in coordinates [2k, 2k]: exact even where the stored U and V are
+    orthonormal only to the rounding of half precision.
     """
-    eye = identity(W.S)
-    core = torch.cat([torch.cat([W.S + Z.M, eye], 1), torch.cat([eye, torch.zeros_like(eye)], 1)])
+
+    Y: Factors  # Q_u P d Q^T Q_v^T
+    Z: Tensor  # in the coordinates, [2k, 2k]
+    P: Tensor  # [2k, l]
+    Q: Tensor  # [2k, l]
+    Q_u: Tensor  # [m, 2k]
+    Q_v: Tensor  # [n, 2k]
+
+    def carried(self) -> Tangent:
+        """Return the projection of Z onto the tangent space at Y, of whatever rank."""
+        ZQ = self.Z @ self.Q
+        M = self.P.mT @ ZQ
+        return Tangent(M, self.Q_u @ (ZQ - self.P @ M), self.Q_v @ (self.Z.mT @ self.P - self.Q @ M.mT))
+
+
+def move(W: Factors, Z: Tangent, length: Tensor | float, *, tolerance: float, most: int) -> Move:
+    """Go to the nearest matrix to W + length Z of rank `most`, or of a smaller one as `truncated` says."""
+    k = W.rank
     Q_u, R_u = torch.linalg.qr(torch.cat([W.U, Z.U_p], 1))
     Q_v, R_v = torch.linalg.qr(torch.cat([W.V, Z.V_p], 1))
-    return truncated(Q_u, R_u @ core @ R_v.mT, Q_v, tolerance=tolerance, most=most)[0]
-
-
-def transport(W: Factors, Y: Factors, Z: Tangent) -> Tangent:
-    """Return the projection of a tangent Z at W onto the tangent space at Y, of whatever rank."""
-    on_V, on_U = W.V.mT @ Y.V, W.U.mT @ Y.U  # [k, l]
-    ZV = W.U @ (Z.M @ on_V + Z.V_p.mT @ Y.V) + Z.U_p @ on_V  # Z V_Y [m, l]
-    ZU = W.V @ (Z.M.mT @ on_U + Z.U_p.mT @ Y.U) + Z.V_p @ on_U  # Z^T U_Y [n, l]
-    return gradient(Y, Sides(ZV, ZU))
+    (on_U, on_p), (V_on, p_on) = (R_u[:, :k], R_u[:, k:]), (R_v[:, :k], R_v[:, k:])
+    small = (on_U @ Z.M + on_p) @ V_on.mT + on_U @ p_on.mT
+    core = on_U @ W.S @ V_on.mT + length * small
+    Y, P, Q = truncated(Q_u, core, Q_v, tolerance=tolerance, most=most)
+    return Move(Y, small, P, Q, Q_u, Q_v)

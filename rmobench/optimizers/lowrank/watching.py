@@ -41,8 +41,10 @@ class Watched:
         U, V, scale = self.layer.U, self.layer.V, self.layer.scale
         rows, slopes = (t.detach().reshape(-1, t.shape[-1]) for t in (x, slope))
         thin = (rows @ V.to(rows.dtype)).to(slopes.dtype)  # [N, c]; only what is thin changes its type
-        left = wide(slopes.mT @ thin) * scale
-        right = wide(rows.mT @ (slopes @ U.to(slopes.dtype)).to(rows.dtype)) * scale
+        left = wide(slopes.mT @ thin)
+        right = wide(rows.mT @ (slopes @ U.to(slopes.dtype)).to(rows.dtype))
+        if scale != 1.0:
+            left, right = left * scale, right * scale
         self.left = left if self.left is None else self.left + left
         self.right = right if self.right is None else self.right + right
 
@@ -61,6 +63,11 @@ class Watch:
         self.open = looking
         for watched in self.layers.values():
             watched.forget()
+
+    def rank(self) -> dict[str, float]:
+        """Return the mean number of columns in use over the layers, by its name in a record; nothing without layers."""
+        used = [watched.layer.n_used for watched in self.layers.values()]
+        return {"rank": sum(used) / len(used)} if used else {}
 
     def close(self) -> None:
         """Remove every hook."""
@@ -86,7 +93,7 @@ def watch(problem: Problem) -> Watch:
 
 def _hook(seen: Watch, watched: Watched) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        if seen.open and output.requires_grad:
+        if seen.open and module is watched.layer and output.requires_grad:  # a copy of the model has the hook, too
             x = args[0]
             output.register_hook(lambda slope: watched.see(x, slope))  # type: ignore[no-untyped-call]
 
