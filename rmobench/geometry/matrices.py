@@ -16,7 +16,7 @@ def identity(a: Tensor) -> Tensor:
 
 def symmetric(a: Tensor) -> Tensor:
     """Return (a + a^T) / 2."""
-    return 0.5 * (a + a.mT)
+    return (a + a.mT).mul_(0.5)  # the sum is its own: no second matrix
 
 
 def minus_product(u: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 TUNED = ("second_order_tuned", "second_order_bf16_tuned")
-DEFAULTS = ("second_order",)
+DEFAULTS = ("second_order", "second_order_vit")
+SAID = dict.fromkeys(TUNED, "tuned") | {"second_order": "defaults", "second_order_vit": "Transformer at defaults"}
 CONTROLS = "second_order_controls"
 OURS = ("kfac", "ingd", "ikfac", "singd", "singd_hierarchical")
 PEERS = ("shampoo", "soap", "singd_package")
@@ -39,7 +40,7 @@ def measure(evidence: Evidence) -> Finding:
     found: list[Measure] = []
     for (suite, precision), group in runs.groupby(["suite", "precision"], sort=False):
         tuned = suite in TUNED
-        said = f"{precision}, {'tuned' if tuned else 'defaults'}"
+        said = f"{precision}, {SAID[suite]}"
         found += list(_of(group, said, ending=ENDING if tuned else "", decides=tuned))
         if tuned:
             resting = controls[controls["precision"] == precision]

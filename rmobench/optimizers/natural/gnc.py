@@ -71,18 +71,20 @@ def gnc(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = 
     """
     check_map("gnc", map)
     check_options("gnc", lr=lr, momentum=momentum)
+    params = problem.params
+    manifolds = {name: problem.manifolds.get(name, EUCLIDEAN) for name in params}
     states = {
         name: first_state("gnc", name, x.detach())
-        for name, x in problem.params.items()
-        if problem.manifolds.get(name, EUCLIDEAN) == Spd()
+        for name, x in params.items()
+        if manifolds[name] == Spd()
     }
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
-        for name, x in problem.params.items():
+        for name, x in params.items():
             if x.grad is not None:
-                manifold, state = problem.manifolds.get(name, EUCLIDEAN), states.get(name, {})
+                manifold, state = manifolds[name], states.get(name, {})
                 y, states[name] = gnc_update(manifold, x, x.grad, state, lr=lr, momentum=momentum, map=map)
                 x.copy_(y)
 
