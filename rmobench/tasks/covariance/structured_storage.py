@@ -72,7 +72,8 @@ def best_kronecker(task: str, S: Tensor, p: int) -> tuple[Tensor, Tensor]:
     blocks = S.reshape(p, q, p, q)
 
     def answer(X: Tensor) -> Tensor:
-        return p * torch.linalg.inv(torch.einsum("ij,iajb->ab", X, blocks))
+        Y: Tensor = p * torch.linalg.inv(torch.einsum("ij,iajb->ab", X, blocks))
+        return Y
 
     def advance(X: Tensor) -> tuple[Tensor, float]:
         moment = torch.einsum("ab,iajb->ij", answer(X), blocks) / q
