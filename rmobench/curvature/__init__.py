@@ -10,6 +10,7 @@ from rmobench.curvature.arrow import Arrow
 from rmobench.curvature.blockdiagonal import BlockDiagonal
 from rmobench.curvature.dense import Dense
 from rmobench.curvature.diagonal import Diagonal
+from rmobench.curvature.exponential import exponential
 from rmobench.curvature.hierarchical import Hierarchical
 from rmobench.curvature.kronecker import Kronecker
 from rmobench.curvature.named import SIZED, STRUCTURES, structure_named
@@ -32,6 +33,7 @@ __all__ = [
     "Structure",
     "UpperToeplitz",
     "UpperTriangular",
+    "exponential",
     "largest",
     "n_bytes",
     "plus",

@@ -61,6 +61,12 @@ class Arrow:
         columns, d = A
         return torch.cat([columns.mT @ columns, 2.0 * d[:, None] * columns[self.k :]]), d.square()
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return A^T G / 2 on the entries of an arrow, its corner symmetric, below it twice."""
+        (columns, d), (columns_, d_) = A, G
+        corner = columns.mT @ columns_
+        return torch.cat([0.25 * (corner + corner.mT), d[:, None] * columns_[self.k :]]), 0.5 * (d * d_)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         columns, d = N

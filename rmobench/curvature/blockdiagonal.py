@@ -48,6 +48,11 @@ class BlockDiagonal:
         """Return A^T A."""
         return tuple(a.mT @ a for a in A)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the symmetric part of A^T G / 2."""
+        products = (a.mT @ g for a, g in zip(A, G, strict=True))
+        return tuple(0.25 * (H + H.mT) for H in products)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         return tuple(diagonal_shifted(a, c) for a in N)

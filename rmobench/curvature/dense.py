@@ -39,6 +39,11 @@ class Dense:
         (M,) = A
         return (M.mT @ M,)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the symmetric part of A^T G / 2."""
+        H = A[0].mT @ G[0]
+        return (0.25 * (H + H.mT),)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         (M,) = N

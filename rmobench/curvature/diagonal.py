@@ -38,6 +38,10 @@ class Diagonal:
         """Return A^2."""
         return (A[0].square(),)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return A G / 2."""
+        return (0.5 * (A[0] * G[0]),)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         return (N[0] + c,)

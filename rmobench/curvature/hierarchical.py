@@ -65,6 +65,17 @@ class Hierarchical:
         middle = column_squares(above[:, k1 : k1 + q]) + d.square() + column_squares(below[:, :q])
         return _doubled(above[:, :k1].mT @ above, lower, d=middle)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return A^T G / 2 on the entries of the structure, symmetric in its blocks, twice beside them."""
+        (above, d, below), (above_, d_, below_) = A, G
+        k1, q = len(above), len(d)
+        last = above[:, k1 + q :].mT @ above_[:, k1:] + below[:, q:].mT @ below_
+        middle = (above * above_)[:, k1 : k1 + q].sum(0) + d * d_ + (below * below_)[:, :q].sum(0)
+        first = above[:, :k1].mT @ above_
+        for rows, place in ((first, slice(0, k1)), (last, slice(q, None))):
+            rows[:, place] = 0.5 * (rows[:, place] + rows[:, place].mT)
+        return _doubled(0.5 * first, 0.5 * last, d=0.5 * middle)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         above, d, below = N

@@ -73,6 +73,12 @@ class Kronecker:
             Q.mT @ Q * (sum_of_squares(P) / len(P)),
         )
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the tangent of the partial traces P^T G_P / 2 and Q^T G_Q / 2, divided as means, made symmetric."""
+        (P, Q), (g, h) = A, G
+        first, second = P.mT @ g / len(Q), Q.mT @ h / len(P)
+        return _tangent(0.25 * (first + first.mT), 0.25 * (second + second.mT))
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return the tangent N + c I: half of c on either side."""
         P, Q = N

@@ -48,6 +48,14 @@ class Structure(Protocol):
         """Return the tangent Pi(A^T A)."""
         ...
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the tangent M of the steepest ascent from A: metric(M, N) = 2 <G, A N> for every tangent N.
+
+        G is the gradient in the storage of A, <., .> the sum over its entries. Of a function of A A^T whose gradient
+        there is S, it is Pi(A^T S A).
+        """
+        ...
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return the tangent N + c I."""
         ...

@@ -51,6 +51,14 @@ class Toeplitz(ABC):
         a = wide(A[0])
         return (_doubled_means(_correlation(_weights(a) * a, a)).to(A[0].dtype),)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the tangent whose j-th number is the derivative along A Z^j over the length of its diagonal.
+
+        Z is the shift: its powers are orthogonal in the metric, of squares 4 p at j = 0 and 2 (p - j) beyond.
+        """
+        sums = _correlation(wide(G[0]), wide(A[0]))  # <G, A Z^j>
+        return (_doubled_means(0.5 * sums).to(A[0].dtype),)
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         a = N[0].clone()

@@ -44,6 +44,10 @@ class Triangular(ABC):
         """Return Pi(A^T A)."""
         return self.project_gram(*A)
 
+    def slope(self, A: Factor, G: Factor) -> Factor:
+        """Return the triangle of A^T G / 2 with its strict part doubled; entries of G in the other one do not count."""
+        return self.project(A[0].mT @ (0.5 * self.half(G[0])))
+
     def shifted(self, N: Factor, c: float | Tensor) -> Factor:
         """Return N + c I."""
         (M,) = N

@@ -2,6 +2,7 @@
 
 from rmobench.models.byte_gpt import ByteGPT
 from rmobench.models.low_rank_linear import LOW_RANK_STARTS, LowRankLinear, insert_low_rank, low_rank_layers
+from rmobench.models.matrix_group import MatrixGroup
 from rmobench.models.orthogonal_conv import OrthogonalConv2d, convolution, frames
 from rmobench.models.plain import mlp, plain_cnn
 from rmobench.models.resnet import ResNet, resnet18, resnet50
@@ -13,6 +14,7 @@ __all__ = [
     "LOW_RANK_STARTS",
     "ByteGPT",
     "LowRankLinear",
+    "MatrixGroup",
     "OrthogonalConv2d",
     "ResNet",
     "SmallViT",

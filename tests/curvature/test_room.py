@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rmobench.curvature import STRUCTURES, Factor, Structure, largest, n_bytes, plus, scaled
+from rmobench.curvature import STRUCTURES, Factor, Structure, exponential, largest, n_bytes, plus, scaled
 
 P, M = 512, 32  # dimension and rows
 PADDING = {"lower_toeplitz": 2.5 * (P + 1) / P, "upper_toeplitz": 2.5 * (P + 1) / P}  # what their docstring promises
@@ -22,6 +22,8 @@ Call = Callable[[Structure, Tensor, Factor], Any]
 ON_FACTORS: dict[str, Call] = {
     "gram": lambda s, Y, A: s.gram(A),
     "product": lambda s, Y, A: s.product(A, A),
+    "slope": lambda s, Y, A: s.slope(A, A),
+    "exponential": lambda s, Y, A: exponential(s, A),
     "shifted": lambda s, Y, A: s.shifted(A, -1.0),
     "plus": lambda s, Y, A: plus(A, A, -0.5),
     "scaled": lambda s, Y, A: scaled(A, 0.5),
@@ -86,7 +88,7 @@ def test_the_watch_sees_a_dense_matrix() -> None:
 def test_what_a_step_returns_holds_no_more_memory_than_it_shows(name: str) -> None:
     structure = STRUCTURES[name]
     Y, A = operands(structure, torch.float32)
-    for function in ("gram", "product", "shifted", "project_gram"):
+    for function in ("gram", "product", "slope", "exponential", "shifted", "project_gram"):
         for a in STEP[function](structure, Y, A):
             assert a.untyped_storage().nbytes() == a.nbytes, function
 

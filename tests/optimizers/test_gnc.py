@@ -6,15 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from rmobench.curvature import Arrow, Diagonal, LowerTriangular
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Spd
 from rmobench.harness.kernels import Kernels
 from rmobench.optimizers.natural.cholesky_adam import cholesky_adam, coordinates, lower, pulled_back
 from rmobench.optimizers.natural.gnc import MAPS, gnc
-from rmobench.optimizers.natural.gnc_group import gnc_group, group_of, stored
 from rmobench.optimizers.riemannian.heavy_ball_exact import heavy_ball_exact
-from rmobench.tasks.covariance.structured_precision import structured_precision
 from rmobench.types import Problem
 from tests.optimizers.manifold_problems import point, problem
 from tests.optimizers.plain_oracle import PlainOracle, drive, normal
@@ -108,63 +105,6 @@ def test_a_start_that_is_not_positive_definite_is_refused() -> None:
 def test_an_unknown_map_is_refused() -> None:
     with pytest.raises(ArgumentError, match="expected one of h1, h2, exp"):
         gnc(on_spd(torch.sum, torch.eye(N, dtype=torch.float64)), map="h3")
-
-
-# --- structured factors ------------------------------------------------------------------------------------
-
-LIKELIHOOD = {"diagonal": 30.000, "arrow": 7.2915, "lower_triangular": -40.6469}
-"""The least values on the correlations of breast_cancer, 30 x 30."""
-
-
-def likelihood(structure: str, n_calls: int, lr: float) -> tuple[float, float]:
-    """Return the value and the gap after so many steps."""
-    p = structured_precision(0, torch.device("cpu"), torch.float64, structure=structure)
-    drive(gnc_group(p, lr=lr), PlainOracle(p, n_calls=n_calls))
-    judged = p.judge(p.model)
-    return judged["objective"], judged["gap"]
-
-
-@pytest.mark.parametrize("structure", ["diagonal", "lower_triangular"])
-def test_structured_precisions_end_at_the_closed_form(structure: str) -> None:
-    value, gap = likelihood(structure, 400, 0.1)
-    assert value == pytest.approx(LIKELIHOOD[structure], abs=1e-4)
-    assert gap <= 1e-6
-
-
-def test_the_arrow_is_hard() -> None:
-    """Its factor is badly conditioned: a hundredth of the gap is left after 400 steps."""
-    value, gap = likelihood("arrow", 400, 0.1)
-    assert LIKELIHOOD["arrow"] < value
-    assert 1e-3 < gap < 0.05
-
-
-def test_a_triangular_factor_follows_the_formula_in_dense_matrices() -> None:
-    S = point(Spd(), N, N, seed=1)
-    start = torch.linalg.cholesky(point(Spd(), N, N, seed=2))
-    p = problem(lambda B: (S @ B * B).sum() - 2.0 * B.diagonal().log().sum(), start, manifolds={})
-    p.model.register_buffer("support", torch.ones(N, N, dtype=torch.float64).tril())
-    drive(gnc_group(p, lr=0.1, momentum=0.8), PlainOracle(p, n_calls=25))
-    B, m = start, torch.zeros_like(start)
-    for _ in range(25):
-        M = B.T @ S @ B - torch.eye(N, dtype=torch.float64)  # B^T (S - X^-1) B
-        m = 0.8 * m + M.tril() + M.tril(-1)
-        step = -0.05 * m
-        B = B @ (torch.eye(N, dtype=torch.float64) + step + 0.5 * step @ step)
-    torch.testing.assert_close(next(iter(p.params.values())), B, rtol=0, atol=1e-12)
-
-
-def test_groups_are_read_off_their_support() -> None:
-    ones = torch.ones(5, 5, dtype=torch.float64)
-    arrow = torch.eye(5, dtype=torch.float64)
-    arrow[:, :2] = 1.0
-    assert group_of(torch.eye(5)) == Diagonal()
-    assert group_of(ones.tril()) == LowerTriangular()
-    assert group_of(arrow) == Arrow(2)
-    assert group_of(ones) == Arrow(5)
-    with pytest.raises(ArgumentError, match="the support is that of no diagonal, arrow or lower triangular"):
-        group_of(ones.triu())
-    B = normal(5, 5) * arrow
-    torch.testing.assert_close(Arrow(2).dense(stored(Arrow(2), B)), B, rtol=0, atol=0)
 
 
 # --- Adam on Cholesky factors ------------------------------------------------------------------------------

@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from rmobench.curvature import SIZED, Structure, structure_named
+from rmobench.curvature import STRUCTURES as GROUPS
 from rmobench.errors import ArgumentError
 from rmobench.geometry import Spd, Sphere
 from rmobench.harness.kernels import Kernels
+from rmobench.models import MatrixGroup
 from rmobench.optimizers.natural.cholesky_adam import cholesky_adam
 from rmobench.optimizers.natural.gnc import gnc
 from rmobench.optimizers.natural.gnc_vi import gnc_vi
@@ -23,7 +26,7 @@ from rmobench.optimizers.riemannian.rtr import rtr
 from rmobench.tasks.covariance.gaussian_vi import gaussian_vi, of_precision
 from rmobench.tasks.covariance.spd_problem import Point
 from rmobench.tasks.covariance.structured_gaussian_vi import of_factor, structured_gaussian_vi
-from rmobench.tasks.covariance.structured_precision import drawn, support_of
+from rmobench.tasks.covariance.structured_support import SUPPORTS, drawn, support_of
 from rmobench.tasks.covariance.valley import Walls
 from rmobench.types import Manifold, Problem
 from tests.optimizers.manifold_problems import point
@@ -31,7 +34,8 @@ from tests.optimizers.plain_oracle import PlainOracle, drive, normal
 from tests.tasks.frame_cases import build
 
 N = 4
-STRUCTURES = ("diagonal", "arrow", "lower_triangular")
+FACTORED = tuple(f"{name} factor" if name == "dense" else name for name in SUPPORTS)
+"""Groups of factors; "dense" alone is the precision itself."""
 EXACT = 1e-11
 """Relative to the largest entry: products and inverses of small matrices, some ten times in a row."""
 
@@ -47,12 +51,16 @@ def over(f, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *curved
     return Problem(model=model, loss=loss, batches=itertools.repeat(None), judge=lambda m: {}, manifolds=manifolds)
 
 
+def supporting(structure: str) -> Tensor:
+    """Return the support of a group of factors [N, N]."""
+    return support_of(structure.removesuffix(" factor"), dim=N, dense_columns=1 if structure == "hierarchical" else 2)
+
+
 def start(structure: str) -> dict[str, Tensor]:
     """Return a mean and a factor, or with "dense" a precision."""
     if structure == "dense":
         return {"mean": normal(N), "x": point(Spd(), N, N, seed=1)}
-    support = support_of(structure, dim=N, dense_columns=2)
-    return {"mean": normal(N), "B": 2.0 * drawn(support, torch.Generator().manual_seed(3))}
+    return {"mean": normal(N), "B": 2.0 * drawn(supporting(structure), torch.Generator().manual_seed(3))}
 
 
 WALLS = Walls(links=N - 1, stiffness=0.3, bend=0.4, shift=0.2)
@@ -64,8 +72,7 @@ def quartic(structure: str) -> Problem:
     bowl = {"weights": torch.ones(N, dtype=torch.float64), "centres": normal(N, seed=5)}
     if structure == "dense":
         return over(partial(of_precision, **how), start(structure), bowl, "x")
-    support = {"support": support_of(structure, dim=N, dense_columns=2)}
-    return over(partial(of_factor, **how), start(structure), bowl | support)
+    return over(partial(of_factor, **how), start(structure), bowl | {"support": supporting(structure)})
 
 
 H, CENTRE = point(Spd(), N, N, seed=7), normal(N, seed=8)
@@ -80,7 +87,7 @@ def quadratic(structure: str, temperature: float) -> Problem:
         return 0.5 * (away @ H @ away + (H * torch.linalg.inv(S)).sum() + temperature * torch.logdet(S))
 
     params = start(structure)
-    support = torch.ones_like(H) if structure == "dense" else support_of(structure, dim=N, dense_columns=2)
+    support = torch.ones_like(H) if structure == "dense" else supporting(structure)
     return over(value, params, {"support": support}, *(["x"] if structure == "dense" else []))
 
 
@@ -109,7 +116,7 @@ def test_on_a_quadratic_it_ends_at_the_closed_form(structure: str, temperature: 
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
-@pytest.mark.parametrize("structure", ["dense", *STRUCTURES])
+@pytest.mark.parametrize("structure", ["dense", *FACTORED])
 def test_it_ends_without_a_slope(structure: str, momentum: float) -> None:
     p = quartic(structure)
     drive(gnc_vi(p, lr=0.4, momentum=momentum), PlainOracle(p, n_calls=300))
@@ -120,7 +127,7 @@ def test_it_ends_without_a_slope(structure: str, momentum: float) -> None:
 # --- the step ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("structure", ["dense", *STRUCTURES])
+@pytest.mark.parametrize("structure", ["dense", *FACTORED])
 def test_a_small_step_is_along_the_natural_gradient(structure: str) -> None:
     """The Fisher matrix in all free coordinates, pseudo-inverted: the corner of an arrow has more than it needs."""
     p, lr = quartic(structure), 1e-6
@@ -157,7 +164,7 @@ def test_the_precision_follows_the_mean_hessian() -> None:
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])
-@pytest.mark.parametrize("structure", ["dense", *STRUCTURES])
+@pytest.mark.parametrize("structure", ["dense", *FACTORED])
 def test_it_is_the_projection_of_the_step_in_dense_matrices(structure: str, momentum: float) -> None:
     """Entries of the group; those whose mirror image is none count twice."""
     p, lr, n_steps = quartic(structure), 0.1, 12
@@ -221,10 +228,11 @@ def test_the_new_precision_is_at_least_the_old_one_and_a_share_of_the_hessian(lr
 
 
 @pytest.mark.parametrize("function", ["rosenbrock", "banana"])
-@pytest.mark.parametrize("structure", ["dense", *STRUCTURES])
+@pytest.mark.parametrize("structure", ["dense", *FACTORED])
 def test_small_steps_descend_one_by_one(function: str, structure: str) -> None:
     how = {"function": function, "dim": 5}
-    p = build(gaussian_vi, **how) if structure == "dense" else build(structured_gaussian_vi, structure=structure, **how)
+    group = structure.removesuffix(" factor")
+    p = build(gaussian_vi, **how) if structure == "dense" else build(structured_gaussian_vi, structure=group, **how)
     optimizer, oracle, values = gnc_vi(p, lr=0.003), PlainOracle(p), [value_of(p)]
     for _ in range(120):
         drive(optimizer, oracle, n_steps=1)
@@ -242,6 +250,66 @@ def test_the_only_factorisations_are_the_solves_of_the_mean(dtype: torch.dtype) 
     assert seen.factorisations == ("_linalg_solve_ex",)
     assert seen.dtypes == {dtype, torch.promote_types(dtype, torch.float32)}
     assert all(x.dtype == dtype and x.isfinite().all() for x in p.params.values())
+
+
+# --- factors in their storage ------------------------------------------------------------------------------
+
+
+def stored(name: str) -> tuple[Problem, Structure]:
+    """Return the mild valley with a factor in the storage of a structure, and the structure."""
+    structure = structure_named(name, 2 if name in SIZED else None)
+    unit = structure.identity(N, dtype=torch.float64, device="cpu")
+    free = {"lower_triangular": torch.tril, "upper_triangular": torch.triu}.get(name, Tensor.clone)
+    parts = {f"part{i}": free(2.0 * a + 0.5 * normal(*a.shape, seed=9 + i)) for i, a in enumerate(unit)}
+    how = {"walls": WALLS, "temperature": 0.5, "support": torch.ones(N, N, dtype=torch.float64)}
+
+    def value(mean: Tensor, weights: Tensor, centres: Tensor, **parts: Tensor) -> Tensor:
+        return of_factor(mean, structure.dense(tuple(parts.values())), weights, centres, **how)
+
+    bowl = {"weights": torch.ones(N, dtype=torch.float64), "centres": normal(N, seed=5)}
+    p = over(value, {"mean": normal(N), **parts}, bowl)
+    p.model.add_module("group", MatrixGroup(name, *parts, n=N, size=2 if name in SIZED else None))
+    return p, structure
+
+
+def parts_of(p: Problem) -> tuple[Tensor, ...]:
+    return tuple(x for name, x in p.params.items() if name != "mean")
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_small_step_in_storage_is_along_the_natural_gradient(name: str) -> None:
+    """The Fisher matrix in the numbers of the storage, pseudo-inverted: those that turn the factor alone do nothing."""
+    (p, structure), lr = stored(name), 1e-6
+    parts, mean = tuple(x.detach().clone() for x in parts_of(p)), p.params["mean"].detach().clone()
+
+    def to_precision(*parts: Tensor) -> Tensor:
+        B = structure.dense(parts)
+        return B @ B.mT
+
+    S = to_precision(*parts)
+    slopes = torch.func.jacrev(to_precision, argnums=tuple(range(len(parts))))(*parts)
+    J = torch.cat([j.reshape(N, N, -1) for j in slopes], dim=2)
+    white = torch.einsum("ij,jkf->fik", torch.linalg.inv(S), J)
+    fisher = 0.5 * torch.einsum("fik,gki->fg", white, white)
+    PlainOracle(p)()
+    g = torch.cat([x.grad.reshape(-1) for x in parts_of(p)])
+    flow = J @ (torch.linalg.pinv(fisher, hermitian=True, rtol=1e-12) @ g)
+    drive(gnc_vi(p, lr=lr), PlainOracle(p, n_calls=1))
+    moved = (S - to_precision(*parts_of(p)).detach()) / lr
+    torch.testing.assert_close(moved, flow, rtol=0.0, atol=1e-4 * flow.abs().max().item())
+    shift = (mean - p.params["mean"].detach()) / lr
+    assert (shift - torch.linalg.inv(S) @ p.params["mean"].grad).abs().max() < 1e-4 * shift.abs().max()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("name", GROUPS)
+def test_in_storage_it_ends_without_a_slope(name: str, momentum: float) -> None:
+    p, structure = stored(name)
+    drive(gnc_vi(p, lr=0.3, momentum=momentum), PlainOracle(p, n_calls=500))
+    PlainOracle(p)()
+    factor, g = (tuple(x.detach() for x in parts_of(p)), tuple(x.grad for x in parts_of(p)))
+    assert p.params["mean"].grad.abs().max() < 1e-7
+    assert all(m.abs().max() < 1e-7 for m in structure.slope(factor, g) if m.numel())
 
 
 # --- its relatives, and refusals ---------------------------------------------------------------------------
@@ -265,7 +333,7 @@ def test_methods_for_mean_and_precision_solve_the_same_task(optimizer, how) -> N
     assert p.judge(p.model)["residual"] < 1e-12
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("structure", SUPPORTS)
 def test_structured_distributions_end_at_the_known_minimum(structure: str) -> None:
     p = build(structured_gaussian_vi, function="rosenbrock", structure=structure, temperature=10.0)
     drive(gnc_vi(p, lr=0.05), PlainOracle(p, n_calls=300))

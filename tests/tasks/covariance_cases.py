@@ -20,7 +20,9 @@ from rmobench.tasks.covariance.mixture import fitted
 from rmobench.tasks.covariance.regions import clustered
 from rmobench.tasks.covariance.spd_clustering import spd_clustering
 from rmobench.tasks.covariance.structured_gaussian_vi import structured_gaussian_vi
-from rmobench.tasks.covariance.structured_precision import best_factor, structured_precision, support_of
+from rmobench.tasks.covariance.structured_precision import structured_precision
+from rmobench.tasks.covariance.structured_storage import best_kronecker, best_toeplitz
+from rmobench.tasks.covariance.structured_support import SUPPORTS, best_factor, support_of
 from rmobench.tasks.covariance.tyler import scatter, tyler
 from rmobench.tasks.covariance.valley import VALLEYS
 from rmobench.tasks.covariance.variational_reference import ends
@@ -106,8 +108,21 @@ CASES = {
             lambda p: {"B": best_factor(constant(p, "S"), constant(p, "support"))},
             {"data": "wine", "structure": structure},
         )
-        for structure in ("diagonal", "arrow", "lower_triangular")
+        for structure in SUPPORTS
     },
+    **{
+        f"structured_precision, {structure}": Case(
+            structured_precision,
+            lambda p: {"a": best_toeplitz(constant(p, "S"))},
+            {"data": "wine", "structure": structure},
+        )
+        for structure in ("lower_toeplitz", "upper_toeplitz")
+    },
+    "structured_precision, kronecker": Case(
+        structured_precision,
+        lambda p: dict(zip("PQ", best_kronecker("test", constant(p, "S"), 3), strict=True)),
+        {"data": "synthetic", "dim": 12, "structure": "kronecker", "dense_columns": 3},
+    ),
     "karcher_mean": Case(karcher_mean, lambda p: {"x": mean("test", given(p))}),
     "bures_wasserstein": Case(
         bures_wasserstein, lambda p: {"x": barycentre("test", constant(p, "roots") @ constant(p, "roots").mT)}

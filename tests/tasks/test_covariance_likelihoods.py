@@ -5,19 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import sqrtm
+from scipy.linalg import sqrtm, toeplitz
+from scipy.optimize import minimize
 
 from rmobench.data import load
 from rmobench.errors import ArgumentError
 from rmobench.tasks.covariance.logdet import logdet
 from rmobench.tasks.covariance.metric_nearness import metric_nearness
-from rmobench.tasks.covariance.structured_precision import STRUCTURES, best_factor, structured_precision
+from rmobench.tasks.covariance.structured_precision import structured_precision
+from rmobench.tasks.covariance.structured_storage import best_kronecker, best_toeplitz
+from rmobench.tasks.covariance.structured_support import SUPPORTS, best_factor
 from rmobench.tasks.covariance.tables import RIDGE, correlations, standardised
 from tests.tasks.covariance_cases import ROUNDING, constant, put
 from tests.tasks.frame_cases import build
 
 PUBLISHED = {"diagonal": 30.000, "arrow": 7.2915, "lower_triangular": -40.6469}
 """Lowest values on the correlations of breast_cancer, arrow of five columns, to four decimals."""
+
+ALIKE = ("lower_triangular", "upper_triangular", "dense")
+"""Groups in which every precision has a factor."""
 
 
 def test_the_likelihood_by_its_definition() -> None:
@@ -43,14 +49,14 @@ def test_the_condition_is_the_one_asked_for(dim: int, cond: float) -> None:
     assert (eigenvalues[-1] / eigenvalues[0]).item() == pytest.approx(cond, rel=1e-8)
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("structure", PUBLISHED)
 def test_the_closed_form_of_a_structure_has_the_published_value(structure: str) -> None:
     problem = build(structured_precision, structure=structure)
     B = best_factor(constant(problem, "S"), constant(problem, "support"))
     assert put(problem, {"B": B})["objective"] == pytest.approx(PUBLISHED[structure], abs=5e-5)
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("structure", SUPPORTS)
 def test_the_closed_form_of_a_structure_is_stationary(structure: str) -> None:
     """Every column's share of the value is convex, so that a point without slope is a minimum."""
     problem = build(structured_precision, structure=structure, data="wine")
@@ -59,7 +65,7 @@ def test_the_closed_form_of_a_structure_is_stationary(structure: str) -> None:
     assert problem.params["B"].grad.abs().max() < ROUNDING
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("structure", SUPPORTS)
 def test_entries_off_the_support_have_no_part(structure: str) -> None:
     problem = build(structured_precision, structure=structure, data="wine", dense_columns=3)
     support, B = constant(problem, "support"), problem.params["B"].detach().clone()
@@ -70,9 +76,9 @@ def test_entries_off_the_support_have_no_part(structure: str) -> None:
     assert not (problem.params["B"].grad * (1.0 - support)).any()
 
 
-@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("structure", SUPPORTS)
 def test_a_support_is_that_of_a_group(structure: str) -> None:
-    """Products and inverses stay in it."""
+    """Products and inverses stay in it; the inverse of a matrix with a large diagonal is well conditioned."""
     support = constant(build(structured_precision, structure=structure), "support")
     random = np.random.default_rng(0)
     A, B = (support * torch.tensor(random.standard_normal(support.shape)) + 3.0 * torch.eye(30) for _ in range(2))
@@ -80,11 +86,66 @@ def test_a_support_is_that_of_a_group(structure: str) -> None:
         assert (member * (1.0 - support)).abs().max() < ROUNDING
 
 
-def test_a_triangular_factor_reaches_every_precision() -> None:
-    problem = build(structured_precision, structure="lower_triangular", data="wine")
+@pytest.mark.parametrize("structure", ALIKE)
+def test_dense_and_triangular_factors_reach_every_precision(structure: str) -> None:
+    problem = build(structured_precision, structure=structure, data="wine")
     S = constant(problem, "S")
     B = best_factor(S, constant(problem, "support"))
     torch.testing.assert_close(B @ B.T, torch.linalg.inv(S), rtol=1e-10, atol=1e-10)
+
+
+def test_a_block_diagonal_precision_is_that_of_its_blocks() -> None:
+    problem = build(structured_precision, structure="block_diagonal", data="wine", dense_columns=4)
+    S = constant(problem, "S")
+    blocks = [S[i : i + 4, i : i + 4] for i in range(0, 13, 4)]
+    expected = 13.0 + sum(torch.linalg.slogdet(block).logabsdet.item() for block in blocks)
+    B = best_factor(S, constant(problem, "support"))
+    assert put(problem, {"B": B})["objective"] == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("structure", ["lower_toeplitz", "upper_toeplitz"])
+def test_the_best_toeplitz_factor_is_found_by_newtons_method(structure: str) -> None:
+    """scipy's, from the identity, on the likelihood in dense matrices."""
+    n, S = 13, correlations("wine")
+
+    def value(a: np.ndarray) -> float:
+        B = toeplitz(a, np.zeros(n)) if structure == "lower_toeplitz" else toeplitz(np.r_[a[0], np.zeros(n - 1)], a)
+        return float(np.trace(S.numpy() @ B @ B.T) - np.linalg.slogdet(B @ B.T)[1])
+
+    found = minimize(value, np.eye(n)[0], method="BFGS", options={"gtol": 1e-7})
+    problem = build(structured_precision, structure=structure, data="wine")
+    a = best_toeplitz(constant(problem, "S"))
+    assert put(problem, {"a": a})["objective"] == pytest.approx(found.fun, abs=1e-9)
+    np.testing.assert_allclose(a.numpy(), found.x, atol=1e-5)
+    problem.loss(problem.model, None).backward()
+    assert problem.params["a"].grad.abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(("data", "p"), [("breast_cancer", 5), ("breast_cancer", 6), ("digits", 61), ("wine", 1)])
+def test_the_best_kronecker_factors_are_stationary(data: str, p: int) -> None:
+    """The likelihood is geodesically convex, so that this makes them a minimum."""
+    problem = build(structured_precision, structure="kronecker", data=data, dense_columns=p)
+    P, Q = best_kronecker("test", constant(problem, "S"), p)
+    put(problem, {"P": P, "Q": Q})
+    problem.loss(problem.model, None).backward()
+    for M, x in ((P, problem.params["P"]), (Q, problem.params["Q"])):
+        assert (M.T @ x.grad).abs().max() < 1e-8  # relative to 2 n on the diagonal
+
+
+def test_kronecker_factors_of_one_side_reach_every_precision() -> None:
+    S = correlations("wine")
+    for p in (1, 13):
+        P, Q = best_kronecker("test", S, p)
+        B = torch.kron(P, Q)
+        torch.testing.assert_close(B @ B.T, torch.linalg.inv(S), rtol=1e-9, atol=1e-9)
+
+
+def test_a_kronecker_product_is_found_again() -> None:
+    first, second = (constant(build(logdet, dim=d, seed=d), "S") for d in (3, 4))
+    P, Q = best_kronecker("test", torch.kron(first, second), 3)
+    B = torch.kron(P, Q)
+    expected = torch.kron(torch.linalg.inv(first), torch.linalg.inv(second))
+    torch.testing.assert_close(B @ B.T, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +177,23 @@ WRONG = {
     "structure": (
         structured_precision,
         {"structure": "triangle"},
-        r"^structured_precision: got structure='triangle', expected one of diagonal, arrow, lower_triangular\.",
+        r"^structured_precision: got structure='triangle', expected one of diagonal, arrow, lower_triangular, "
+        r"upper_triangular, block_diagonal, hierarchical, dense, lower_toeplitz, upper_toeplitz, kronecker\.",
     ),
     "columns": (
         structured_precision,
         {"dense_columns": 31},
         r"^structured_precision: got dense_columns=31, expected 0 to 30\.",
+    ),
+    "blocks": (
+        structured_precision,
+        {"structure": "block_diagonal", "dense_columns": 0},
+        r"^structured_precision: got dense_columns=0, expected 1 to 30\.",
+    ),
+    "divisor": (
+        structured_precision,
+        {"structure": "kronecker", "dense_columns": 7},
+        r"^structured_precision: got dense_columns=7, expected a divisor of 30 for Kronecker products\.",
     ),
 }
 

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
-from torch import Tensor
 
-from rmobench.curvature import Arrow, Diagonal, Factor, LowerTriangular, Structure, plus, scaled
-from rmobench.errors import ArgumentError
+from rmobench.curvature import Factor, Structure, exponential, plus, scaled
+from rmobench.optimizers.natural.gnc import check_map
+from rmobench.optimizers.natural.group_factor import group_factors
 from rmobench.optimizers.natural.momentum import Momentum
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
-from rmobench.types import Linear, Log, Optimizer, Oracle, Problem
-
-SUPPORT = "support"
-"""Name of the buffer in which a task says where the entries of its group are."""
+from rmobench.types import Choice, Linear, Log, Optimizer, Oracle, Problem
 
 
-@dataclass(slots=True)
-class Moving:
-    """The factor B of one parameter, and its momentum."""
+def first_order(structure: Structure, B: Factor, N: Factor) -> Factor:
+    """Return B (I + N)."""
+    return plus(B, structure.product(B, N))
 
-    structure: Structure
-    support: Tensor
-    factor: Factor
-    momentum: Factor | None = None
+
+def second_order(structure: Structure, B: Factor, N: Factor) -> Factor:
+    """Return B (I + N + N^2 / 2)."""
+    BN = structure.product(B, N)
+    return plus(plus(B, BN), structure.product(BN, N), 0.5)
+
+
+def by_exponential(structure: Structure, B: Factor, N: Factor) -> Factor:
+    """Return B exp(N)."""
+    return structure.product(B, exponential(structure, N))
+
+
+MOVES: Mapping[str, Callable[[Structure, Factor, Factor], Factor]] = MappingProxyType(
+    {"h1": first_order, "h2": second_order, "exp": by_exponential}
+)
+"""How a factor moves along an element of the Lie algebra, by the names of `gnc`."""
 
 
 @optimizer(
@@ -34,82 +44,50 @@ class Moving:
     source="Lin, Duruisseaux, Leok, Nielsen, Khan, Schmidt 2023, ICML, arXiv 2302.09738; groups: Lin, Nielsen, Khan, "
     "Schmidt 2021, ICML, arXiv 2102.07405",
     needs=("matrix_group",),
-    search={"lr": Log(1e-3, 1.0), "momentum": Linear(0.0, 0.99)},
+    search={"lr": Log(1e-3, 1.0), "momentum": Linear(0.0, 0.99), "map": Choice(("h1", "h2", "exp"))},
 )
-def gnc_group(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9) -> Optimizer:
-    """Move the factor within its group: m <- momentum m + Pi(B^T S B), B <- B h(-lr m / 2), h(N) = I + N + N^2 / 2.
+def gnc_group(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = "h2") -> Optimizer:  # noqa: A002
+    """Move the factor within its group: m <- momentum m + Pi(B^T S B), B <- B h(-lr m / 2).
 
     S is the gradient in X, so that B^T S B is half of B^T times the gradient in B; of it only entries of the group
     count, and those are exact although the gradient has no others. Pi weighs them so that m is the momentum in an
     orthonormal basis of the Lie algebra. Steps are products in the storage of the structure: O(k^2 n) for k dense
-    columns, but for the task's own dense B and its gradient.
+    columns, but where the task itself has a dense B and its gradient.
 
     Args:
-        problem: With square parameters whose factors lie in the group that its buffer `support` shows: diagonal, arrow
-            or lower triangular matrices. Other parameters take the heavy ball.
+        problem: With a factor in a group: parameters [n, n] of the shape of its buffer `support`, which shows the
+            entries of dense, diagonal, block-diagonal, triangular, arrow or hierarchical matrices, or the tensors that
+            a `MatrixGroup` of its model names, the storage of any structure. Other parameters take the heavy ball.
         lr: Step length, in units of the affine-invariant norm per unit of gradient.
         momentum: Weight of the past, in [0, 1).
+        map: What h(N) is: "h1", I + N; "h2", I + N + N^2 / 2; "exp", the exponential, by products of the structure in
+            float32 or wider.
 
     Raises:
-        ArgumentError: An option that is not in its range, or a support that is no known group.
+        ArgumentError: An option that is not in its range, a support that is no known group, or parameters that do not
+            fit their structure.
     """
+    check_map("gnc_group", map)
     check_options("gnc_group", lr=lr, momentum=momentum)
-    support = dict(problem.model.named_buffers()).get(SUPPORT)
-    moving: dict[str, Moving] = {}
-    for name, B in problem.params.items():
-        if support is not None and B.shape == support.shape:
-            structure = group_of(support)
-            moving[name] = Moving(structure, support, stored(structure, B.detach()))
+    factors = group_factors("gnc_group", problem)
+    momenta: dict[tuple[str, ...], Factor] = {}
+    within = {name for kept in factors for name in kept.names}
     others = Momentum(lr=lr, momentum=momentum, weight_decay=0.0)
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:
         oracle()
-        for name, B in problem.params.items():
-            if name not in moving:
-                others.move(name, B, B.grad)
-            elif B.grad is not None:
-                kept = moving[name]
-                structure = kept.structure
-                half = 0.5 * structure.times(B.grad.mT, kept.factor).mT  # B^T G / 2
-                m = structure.project(completed(half, kept.support))
-                if kept.momentum is not None:
-                    m = plus(m, kept.momentum, momentum)
-                N = scaled(m, -0.5 * lr)
-                BN = structure.product(kept.factor, N)
-                kept.factor = plus(plus(kept.factor, BN), structure.product(BN, N), 0.5)
-                kept.momentum = m
-                B.copy_(structure.dense(kept.factor))
+        params = problem.params
+        for kept in factors:
+            m = kept.slope(params)
+            if m is not None:
+                if kept.names in momenta:
+                    m = plus(m, momenta[kept.names], momentum)
+                kept.factor = MOVES[map](kept.structure, kept.factor, scaled(m, -0.5 * lr))
+                momenta[kept.names] = m
+                kept.show(params)
+        for name, x in params.items():
+            if name not in within:
+                others.move(name, x, x.grad)
 
-    return Optimizer(
-        step, state=lambda: tensors_in(([(k.factor, k.momentum or ()) for k in moving.values()], others.past))
-    )
-
-
-def group_of(support: Tensor) -> Structure:
-    """Return the group whose entries are where the support [n, n] is not 0.
-
-    Raises:
-        ArgumentError: No diagonal, arrow or lower triangular matrices have it.
-    """
-    entries = support != 0
-    k = int(entries.all(0).sum())
-    candidates: list[Structure] = [Diagonal(), LowerTriangular(), *([Arrow(k)] if k else [])]
-    for structure in candidates:
-        if torch.equal(structure.dense(structure.project(torch.ones_like(support))) != 0, entries):
-            return structure
-    raise ArgumentError("gnc_group: the support is that of no diagonal, arrow or lower triangular matrices.")
-
-
-def stored(structure: Structure, B: Tensor) -> Factor:
-    """Return a matrix [n, n] of the group in its storage: projected, the weights of the projection taken out."""
-    weights = structure.project(torch.ones_like(B))
-    return tuple(
-        torch.where(w != 0, b / w.clamp_min(1.0), 0.0) for b, w in zip(structure.project(B), weights, strict=True)
-    )
-
-
-def completed(half: Tensor, support: Tensor) -> Tensor:
-    """Return the symmetric matrix whose entries on the support are those of `half`, 0 where neither side has one."""
-    on = support.to(half.dtype)
-    return half * on + (half * on).mT * (1.0 - on) * on.mT
+    return Optimizer(step, state=lambda: tensors_in(([kept.factor for kept in factors], momenta, others.past)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from rmobench.curvature import Dense, Factor, Structure, plus, scaled
+from rmobench.curvature import Dense, Factor, plus, scaled
 from rmobench.errors import ArgumentError
 from rmobench.geometry import EUCLIDEAN, Spd
 from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.gnc import factor
-from rmobench.optimizers.natural.gnc_group import SUPPORT, completed, group_of, stored
+from rmobench.optimizers.natural.gnc_group import second_order
+from rmobench.optimizers.natural.group_factor import GroupFactor, group_factors
 from rmobench.optimizers.natural.momentum import Momentum
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
@@ -28,10 +30,8 @@ MEAN = "mean"
 class Normal:
     """N(mean, (B B^T)^-1), and the momenta of its parts."""
 
-    precision: str  # name of the parameter
-    structure: Structure
-    support: Tensor | None  # None: the parameter is B B^T itself
-    factor: Factor  # B
+    factor: GroupFactor  # B
+    whole: bool  # the parameter is B B^T itself
     shift: Tensor | None = None  # of u [n]
     turn: Factor | None = None  # of N
 
@@ -51,8 +51,9 @@ def gnc_vi(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optim
     g and G are the gradients in the mean and in the precision S; that in the covariance is -S G S. Of E l - temperature
     * entropy it is (E Hess l - temperature * S) / 2 (Price 1958, IRE Trans. Inf. Theory 4(2)): S follows the mean
     Hessian, of which nobody computes an entry. Pi leaves B^T G B as it is where S may be any precision; for a group it
-    keeps the group's entries and doubles those whose mirror image is none. Small steps are along the natural gradient,
-    that of the Fisher metric u^T S u + tr(S^-1 V S^-1 V) / 2.
+    keeps the group's entries and doubles those whose mirror image is none (of Toeplitz matrices and Kronecker products
+    it takes means of them). Small steps are along the natural gradient, that of the Fisher metric
+    u^T S u + tr(S^-1 V S^-1 V) / 2.
 
     The mean waits for the new S, as in the rule for natural parameters. That is at least (1 - lr temperature) times the
     old one plus lr E Hess l, so that the mean never moves beyond Newton's step, however wide the distribution was.
@@ -60,9 +61,8 @@ def gnc_vi(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optim
     with B are the only factorisations.
 
     Args:
-        problem: With a parameter `mean` [n] and either a positive definite precision [n, n], or its factor [n, n] in
-            the group that the buffer `support` shows: diagonal, arrow or lower triangular matrices. Other parameters
-            take the heavy ball.
+        problem: With a parameter `mean` [n] and either a positive definite precision [n, n], or its factor in a group
+            as `gnc_group` finds it. Other parameters take the heavy ball.
         lr: Step length, in units of the Fisher metric per unit of gradient.
         momentum: Weight of the past, in [0, 1).
 
@@ -79,12 +79,13 @@ def gnc_vi(problem: Problem, *, lr: float = 0.1, momentum: float = 0.0) -> Optim
         oracle()
         params = problem.params
         if normal is not None:
-            move(normal, params.pop(MEAN), params.pop(normal.precision), lr=lr, momentum=momentum)
+            move(normal, params, lr=lr, momentum=momentum)
+            params = {name: x for name, x in params.items() if name not in (MEAN, *normal.factor.names)}
         for name, x in params.items():
             others.move(name, x, x.grad)
 
     def state() -> list[object]:
-        return [] if normal is None else [normal.factor, normal.shift or (), normal.turn or ()]
+        return [] if normal is None else [normal.factor.factor, normal.shift, normal.turn]
 
     return Optimizer(step, state=lambda: tensors_in([state(), others.past]))
 
@@ -95,16 +96,17 @@ def normal_of(problem: Problem) -> Normal | None:
     Raises:
         ArgumentError: There is a manifold that is not that of its precision, or its start is out of range.
     """
-    params, support = problem.params, dict(problem.model.named_buffers()).get(SUPPORT)
+    params = problem.params
     curved = {name for name, manifold in problem.manifolds.items() if manifold != EUCLIDEAN}
     square = 2 * tuple(params[MEAN].shape) if MEAN in params else ()
-    for name, x in params.items():
-        if len(square) == 2 and x.shape == square and curved <= {name}:
-            if problem.manifolds.get(name) == Spd():
-                return Normal(name, Dense(), None, (factor("gnc_vi", name, x.detach()),))
-            if support is not None and x.shape == support.shape:
-                structure = group_of(support)
-                return Normal(name, structure, support, stored(structure, x.detach()))
+    if len(square) == 2:
+        for name, x in params.items():
+            if x.shape == square and curved == {name} and problem.manifolds[name] == Spd():
+                return Normal(GroupFactor((name,), Dense(), (factor("gnc_vi", name, x.detach()),)), whole=True)
+        if not curved:
+            for found in group_factors("gnc_vi", problem):
+                if found.n == square[0]:
+                    return Normal(found, whole=False)
     if curved:
         raise ArgumentError(
             f"gnc_vi: {', '.join(sorted(curved))} on a manifold, expected at most one [n, n] on spd, the precision of "
@@ -113,18 +115,19 @@ def normal_of(problem: Problem) -> Normal | None:
     return None
 
 
-def move(normal: Normal, mean: Tensor, x: Tensor, *, lr: float, momentum: float) -> None:
-    """Move mean and precision (or factor) x in place along their gradients by a step in the coordinates at B."""
-    if mean.grad is None or x.grad is None:
+def move(normal: Normal, params: Mapping[str, Tensor], *, lr: float, momentum: float) -> None:
+    """Move mean and precision (or factor) in place along their gradients by a step in the coordinates at B."""
+    mean, kept, N = params[MEAN], normal.factor, slope(normal, params)
+    if mean.grad is None or N is None:
         return
-    structure, N = normal.structure, normal.structure.project(slope(normal, x.grad))
     if normal.turn is not None:
         N = plus(N, normal.turn, momentum)
-    step = scaled(N, -lr)
-    half = structure.product(normal.factor, step)
-    normal.factor = plus(plus(normal.factor, half), structure.product(half, step), 0.5)
-    B = structure.dense(normal.factor)
-    x.copy_(B @ B.mT if normal.support is None else B)
+    kept.factor = second_order(kept.structure, kept.factor, scaled(N, -lr))
+    B = kept.structure.dense(kept.factor)
+    if normal.whole:
+        params[kept.names[0]].copy_(B @ B.mT)
+    else:
+        kept.show(params)
     u = torch.linalg.solve_ex(wide(B), wide(mean.grad)).result
     if normal.shift is not None:
         u = u + momentum * normal.shift
@@ -133,12 +136,10 @@ def move(normal: Normal, mean: Tensor, x: Tensor, *, lr: float, momentum: float)
         normal.shift, normal.turn = u, N
 
 
-def slope(normal: Normal, g: Tensor) -> Tensor:
-    """Return the symmetric B^T G B from a gradient g: G itself, or in B, 2 G B on the support and 0 elsewhere.
-
-    In the latter case entries of the result that are off the support on both sides are 0.
-    """
-    half = normal.structure.times(g.mT, normal.factor).mT  # B^T g
-    if normal.support is not None:
-        return completed(0.5 * half, normal.support)
-    return symmetric(normal.structure.times(half, normal.factor))
+def slope(normal: Normal, params: Mapping[str, Tensor]) -> Factor | None:
+    """Return Pi(B^T G B), G the gradient in the precision; None where there is none."""
+    kept = normal.factor
+    if not normal.whole:
+        return kept.slope(params)
+    (A,), g = kept.factor, params[kept.names[0]].grad
+    return None if g is None else (symmetric((g.mT @ A).mT @ A),)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rmobench.geometry import Spd
 from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
+from rmobench.models import MatrixGroup
 from rmobench.types import Problem
 
 Bound = Callable[..., Tensor]
@@ -35,6 +36,7 @@ def spd_problem(
     optimum: float | Bound,
     start: Mapping[str, Tensor],
     curved: Collection[str] = ("x",),
+    group: MatrixGroup | None = None,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Problem:
@@ -51,6 +53,7 @@ def spd_problem(
         optimum: Lowest value, or a bound on it that a point itself certifies.
         start: The parameters by name, float64 on the CPU.
         curved: Names of those that are positive definite; the others are Euclidean.
+        group: Says which of the parameters are one matrix of which group; None: none are.
         device: Where parameters and constants live.
         dtype: Storage precision of the parameters, and of the constants if it is float32 or wider.
     """
@@ -60,6 +63,7 @@ def spd_problem(
         for name, tensor in constants.items()
     }
     model = Point({name: tensor.to(device, dtype, copy=True) for name, tensor in start.items()}, held)
+    model.add_module("group", group)
 
     def loss(model: nn.Module, batch: object) -> Tensor:
         params = {name: wide(model.get_parameter(name)) for name in start}

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from rmobench.errors import ArgumentError
+from rmobench.models import MatrixGroup
 from rmobench.registry import task
 from rmobench.tasks.covariance.spd_problem import spd_problem
+from rmobench.tasks.covariance.structured_storage import (
+    KRONECKER,
+    TOEPLITZ,
+    best_kronecker,
+    best_toeplitz,
+    kronecker_likelihood,
+    toeplitz_likelihood,
+)
+from rmobench.tasks.covariance.structured_support import (
+    SUPPORTS,
+    best_factor,
+    drawn,
+    negative_log_likelihood,
+    support_of,
+)
 from rmobench.tasks.covariance.tables import second_moment
 from rmobench.tasks.streams import stream
 from rmobench.types import Problem
 
-STRUCTURES = ("diagonal", "arrow", "lower_triangular")
-"""Groups of matrices, closed under products: no, the first, or all columns may have entries off the diagonal."""
-
-
-def negative_log_likelihood(B: Tensor, S: Tensor, support: Tensor) -> Tensor:
-    """Return tr(S B B^T) - log det B B^T; [n, n] each. Entries of B off the support are taken for 0."""
-    B = B * support
-    value: Tensor = ((S @ B) * B).sum() - 2.0 * torch.linalg.slogdet(B).logabsdet
-    return value
-
-
-def support_of(structure: str, *, dim: int, dense_columns: int) -> Tensor:
-    """Return 1 where a matrix of the group may have an entry, else 0; [n, n]."""
-    ones = torch.ones(dim, dim, dtype=torch.float64)
-    if structure == "lower_triangular":
-        return ones.tril()
-    support = ones.diagonal().diag()
-    if structure == "arrow":
-        support[:, :dense_columns] = 1.0
-    return support
-
-
-def best_factor(S: Tensor, support: Tensor) -> Tensor:
-    """Return a minimiser B [n, n]: with v = S_II^-1 e_j for the support I of column j, b_j = v / v_j^(1/2).
-
-    Of lower triangular B the value is the sum over columns of b^T S b - 2 log b_jj, stationary where S_II b is
-    e_j / b_jj. The dense corner of an arrow is such a matrix times an orthogonal one, which has no effect: its upper
-    part is left at 0.
-    Source: Pourahmadi 1999, Biometrika 86(3), sec. 2 (each variable regressed on those of the same column).
-    """
-    B = torch.zeros_like(S)
-    for j, column in enumerate(support.tril().T):
-        (inside,) = column.nonzero(as_tuple=True)
-        v = torch.linalg.solve(S[inside][:, inside], (inside == j).to(S))
-        B[inside, j] = v / v[inside == j].sqrt()
-    return B
+STRUCTURES = (*SUPPORTS, *TOEPLITZ, KRONECKER)
+"""Groups of matrices, closed under products."""
 
 
 @task(
@@ -67,11 +48,15 @@ def structured_precision(
     dim: int = 16,
     cond: float = 100.0,
 ) -> Problem:
-    """Minimise tr(S B B^T) - log det B B^T over factors B [n, n] of one sparsity: the minimum has a closed form.
+    """Minimise tr(S B B^T) - log det B B^T over factors B [n, n] in a group of matrices: the minimum is certified.
 
-    The parameter is the whole matrix B, Euclidean: entries off the support have no effect and no gradient, and begin
-    and stay at 0 with any optimizer that moves along the gradient. The buffer `support` is 1 on the others. Matrices of
-    each support form a group: optimizers that need one find in it which.
+    For groups with a support the parameter is the whole matrix B, Euclidean: entries off the support have no effect and
+    no gradient, and begin and stay at 0 with any optimizer that moves along the gradient. The buffer `support` is 1 on
+    the others: optimizers that need a group find in it which. The minimum has a closed form. It is the same for dense
+    and both triangular groups, in which every precision has a factor.
+    Toeplitz matrices are parametrised by their numbers a [n], the first column or row, for which the problem is convex
+    with a closed form; Kronecker products by P [p, p] and Q [q, q], the optimum being the one fixed point of best
+    responses. A `MatrixGroup` in the model names the group.
 
     Args:
         seed: Draws the start (the logarithm of its diagonal normal of variance 1/4, its other entries normal of
@@ -80,14 +65,17 @@ def structured_precision(
         dtype: Storage precision.
         data: "synthetic", or a name that `rmobench data list` shows, whose correlations are S: constant columns left
             out, mixed with a thousandth of the identity where they are rank deficient.
-        structure: "diagonal", "arrow" (the first columns are dense, the others diagonal) or "lower_triangular".
-        dense_columns: Number of dense columns of an arrow, 0 to n.
+        structure: "diagonal", "arrow" (the first columns are dense, the others diagonal), "lower_triangular",
+            "upper_triangular", "block_diagonal", "hierarchical" (dense rows around a diagonal), "dense",
+            "lower_toeplitz", "upper_toeplitz" or "kronecker".
+        dense_columns: How large the dense parts are, 0 to n: the number of dense columns of an arrow, of columns of a
+            block (1 or more), of dense rows on either side of a hierarchical matrix, of columns of P (a divisor of n).
         dim: n of a synthetic S, 1 to 512.
         cond: Condition number of a synthetic S, its eigenvalues evenly spread on the log scale up to 1.
 
     Raises:
         UnknownNameError: No such data.
-        ArgumentError: A structure, a dimension or a condition that does not exist.
+        ArgumentError: A structure, a size of it, a dimension or a condition that does not exist.
         MissingDependencyError: The data are not on this machine.
     """
     if structure not in STRUCTURES:
@@ -95,24 +83,46 @@ def structured_precision(
             f"structured_precision: got structure={structure!r}, expected one of {', '.join(STRUCTURES)}."
         )
     S = second_moment("structured_precision", data, dim=dim, cond=cond, generator=stream(seed, "instance"))
-    n = len(S)
-    if not 0 <= dense_columns <= n:
-        raise ArgumentError(f"structured_precision: got dense_columns={dense_columns}, expected 0 to {n}.")
+    n, generator = len(S), stream(seed, "init")
+    least = 1 if structure in ("block_diagonal", KRONECKER) else 0
+    if not least <= dense_columns <= n:
+        raise ArgumentError(f"structured_precision: got dense_columns={dense_columns}, expected {least} to {n}.")
+    if structure in TOEPLITZ:
+        moments = S if structure == "lower_toeplitz" else S.flip(0, 1)
+        return spd_problem(
+            toeplitz_likelihood,
+            {"S": moments},
+            optimum=toeplitz_likelihood(best_toeplitz(moments), moments).item(),
+            start={"a": drawn(support_of("lower_triangular", dim=n, dense_columns=0), generator)[:, 0]},
+            curved=(),
+            group=MatrixGroup(structure, "a", n=n),
+            device=device,
+            dtype=dtype,
+        )
+    if structure == KRONECKER:
+        if n % dense_columns:
+            raise ArgumentError(
+                f"structured_precision: got dense_columns={dense_columns}, expected a divisor of {n} for Kronecker "
+                "products."
+            )
+        sizes = {"P": dense_columns, "Q": n // dense_columns}
+        return spd_problem(
+            kronecker_likelihood,
+            {"S": S},
+            optimum=kronecker_likelihood(*best_kronecker("structured_precision", S, dense_columns), S).item(),
+            start={name: drawn(torch.ones(p, p, dtype=torch.float64), generator) for name, p in sizes.items()},
+            curved=(),
+            group=MatrixGroup(KRONECKER, "P", "Q", n=n, size=dense_columns),
+            device=device,
+            dtype=dtype,
+        )
     support = support_of(structure, dim=n, dense_columns=dense_columns)
     return spd_problem(
         negative_log_likelihood,
         {"S": S, "support": support},
         optimum=negative_log_likelihood(best_factor(S, support), S, support).item(),
-        start={"B": drawn(support, stream(seed, "init"))},
+        start={"B": drawn(support, generator)},
         curved=(),
         device=device,
         dtype=dtype,
     )
-
-
-def drawn(support: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random matrix of the group [n, n], its diagonal positive."""
-    normal = torch.randn(support.shape, generator=generator, dtype=torch.float64)
-    entries = normal * support / len(support) ** 0.5
-    member: Tensor = entries - entries.diagonal().diag() + (0.5 * normal.diagonal()).exp().diag()
-    return member

@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from rmobench.tasks.covariance.structured_precision import drawn
+from rmobench.tasks.covariance.structured_support import drawn, reduced
 from rmobench.tasks.covariance.valley import Valley
 from rmobench.tasks.covariance.variational import SHARPNESS, drawn_mean, negative_elbo
 from rmobench.tasks.streams import stream
@@ -28,7 +28,7 @@ class Stationary:
     """A point without slope: all numbers float64."""
 
     mean: Tensor  # [d]
-    factor: Tensor  # B [d, d], lower triangular with a positive diagonal; the precision is B B^T
+    factor: Tensor  # B [d, d], on the support, with a positive diagonal; the precision is B B^T
     value: float
     slope: float  # largest entry of the gradient in mean, log b_ii and b_ij
     curvature: float  # lowest eigenvalue of the Hessian in the same coordinates: positive at a minimum
@@ -38,7 +38,7 @@ class Stationary:
 class Coordinates:
     """The mean, log b_ii on the diagonal and b_ij below, of the entries on the support, as one vector z."""
 
-    support: Tensor  # lower triangular [d, d], 1 or 0
+    support: Tensor  # [d, d], 1 or 0, triangular in some order of the rows
 
     def point(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean [d] and B [d, d] of z."""
@@ -47,7 +47,7 @@ class Coordinates:
         return z[:d], torch.zeros_like(self.support).index_put((rows, columns), entries)
 
     def of(self, mean: Tensor, factor: Tensor) -> Tensor:
-        """Return z of mean [d] and a lower triangular B [d, d] with a positive diagonal."""
+        """Return z of mean [d] and B [d, d] on the support, with a positive diagonal."""
         rows, columns = self.support.nonzero(as_tuple=True)
         entries = factor[rows, columns]
         return torch.cat([mean, torch.where(rows == columns, entries.abs().log(), entries)])
@@ -58,9 +58,9 @@ def stationary(valley: Valley, support: Tensor, *, temperature: float, start: tu
 
     Args:
         valley: l.
-        support: 1 where the factor may have entries, lower triangular [d, d].
+        support: 1 where the factor may have entries, [d, d], triangular in some order of the rows.
         temperature: Weight of the entropy.
-        start: [d] and lower triangular [d, d].
+        start: [d] and [d, d].
     """
     coordinates = Coordinates(support)
 
@@ -99,12 +99,11 @@ def ends(valley: Valley, support: Tensor, *, temperature: float, n_starts: int) 
 
     Args:
         valley: l.
-        support: 1 where the factor may have entries, [d, d]. The lower triangle counts: what is above it in the dense
-            corner of an arrow gives no further precisions.
+        support: 1 where the factor may have entries, [d, d]. Those count that are left of it `reduced`.
         temperature: Weight of the entropy.
         n_starts: How many; every other one is NARROW.
     """
-    support, found = support.tril(), []
+    support, found = reduced(support), []
     for seed in range(n_starts):
         generator = stream(seed, "reference")
         sharpness = SHARPNESS * (NARROW if seed % 2 else 1.0)

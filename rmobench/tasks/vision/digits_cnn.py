@@ -25,7 +25,8 @@ def digits_cnn(
 ) -> Problem:
     """Train three strided convolutions and a linear layer; 24,202 parameters on grey images.
 
-    The rungs are those of the orthogonal network of the same shape.
+    The rungs are those of the orthogonal network of the same shape. Where they come from, and what a
+    baseline reaches here, is in targets/digits_cnn.json.
 
     Args:
         seed: Draws the network and the order of the images.

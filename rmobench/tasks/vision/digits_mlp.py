@@ -25,7 +25,8 @@ def digits_mlp(
 ) -> Problem:
     """Train two hidden layers of 256 and 128 units; 235,146 parameters on 28 x 28 grey images.
 
-    The rungs are those of the orthogonal network on the same images.
+    The rungs are those of the orthogonal network on the same images. Where they come from, and what a
+    baseline reaches here, is in targets/digits_mlp.json.
 
     Args:
         seed: Draws the network and the order of the images.

@@ -28,7 +28,8 @@ def digits_vit(
 ) -> Problem:
     """Train three blocks on 16 patches of 7 x 7 pixels; 154,954 parameters on grey images.
 
-    The rungs are those of the orthogonal network on the same images.
+    The rungs are those of the orthogonal network on the same images. Where they come from, and what a
+    baseline reaches here, is in targets/digits_vit.json.
 
     Args:
         seed: Draws the network and the order of the images.
