@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACE = Path("rmobench/data/shipped/byte_gpt.safetensors")
 STATE = Path("results/learned/byte_gpt_state.safetensors")
 HELD_OUT = ("macbeth", "twelfth_night", "winters_tale")
+N_STEPS = 1200
 EVERY = 50
 N_JUDGED = 64
 """Held-out sequences that a loss is the mean of."""
@@ -40,7 +41,7 @@ class Recipe:
     n_heads: int = 6
     context: int = 128
     batch_size: int = 16
-    n_steps: int = 1200
+    n_steps: int = N_STEPS
     n_warmup: int = 100
     lr: float = 2e-3
     lr_end: float = 1e-4
@@ -182,7 +183,7 @@ def export(training: Training, place: Path) -> None:
 
 
 def main(
-    n_steps: Annotated[int, typer.Option(help="Length of the training.")] = Recipe.n_steps,
+    n_steps: Annotated[int, typer.Option(help="Length of the training.")] = N_STEPS,
     threads: Annotated[int, typer.Option(help="Of torch.")] = 1,
     state: Annotated[Path, typer.Option(help="What an interrupted training goes on from.")] = STATE,
     place: Annotated[Path, typer.Option(help="Where the model goes.")] = PLACE,
