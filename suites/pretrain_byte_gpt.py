@@ -40,10 +40,10 @@ class Recipe:
     n_blocks: int = 4
     n_heads: int = 6
     context: int = 128
-    batch_size: int = 16
+    batch_size: int = 8
     n_steps: int = N_STEPS
     n_warmup: int = 100
-    lr: float = 2e-3
+    lr: float = 1.5e-3
     lr_end: float = 1e-4
     beta2: float = 0.98
     weight_decay: float = 0.01

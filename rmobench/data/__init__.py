@@ -22,12 +22,15 @@ from rmobench.data import (
     deepmimic,
     digits,
     fashion_mnist,
+    glue,
     h36m,
+    language_model,
     minilm,
     mnist,
     mnist5k,
     movie_reviews,
     shakespeare,
+    smollm2,
     wine,
 )
 from rmobench.data.motion import Motion
@@ -61,14 +64,26 @@ MOTIONS: Mapping[str, Source[Mapping[str, Motion]]] = MappingProxyType(
 CORPORA: Mapping[str, Source[Corpus]] = MappingProxyType({"shakespeare": shakespeare.SOURCE, "brown": brown.SOURCE})
 """Running text, by name."""
 
-SENTENCES: Mapping[str, Source[Sentences]] = MappingProxyType({"movie_reviews": movie_reviews.SOURCE})
+SENTENCES: Mapping[str, Source[Sentences]] = MappingProxyType(
+    {"movie_reviews": movie_reviews.SOURCE, "glue": glue.SOURCE}
+)
 """Short texts with labels, by name."""
 
-PRETRAINED: Mapping[str, Source[Pretrained]] = MappingProxyType({"byte_gpt": byte_gpt.SOURCE, "minilm": minilm.SOURCE})
+PRETRAINED: Mapping[str, Source[Pretrained]] = MappingProxyType(
+    {"byte_gpt": byte_gpt.SOURCE, "minilm": minilm.SOURCE, "smollm2": smollm2.SOURCE}
+)
 """Trained networks, by name."""
 
 SOURCES: Mapping[str, Source[object]] = MappingProxyType(
-    {**DATASETS, **MOTIONS, "h36m": h36m.SOURCE, **CORPORA, **SENTENCES, **PRETRAINED}
+    {
+        **DATASETS,
+        **MOTIONS,
+        "h36m": h36m.SOURCE,
+        **CORPORA,
+        **SENTENCES,
+        **PRETRAINED,
+        "language_model": language_model.SOURCE,
+    }
 )
 """The catalogue, by name."""
 

@@ -28,6 +28,7 @@ class Sentences:
     texts: tuple[str, ...]
     labels: NDArray[np.int64]  # [n], 0 to n_kinds - 1
     provenance: Provenance
+    seconds: tuple[str, ...] = ()  # of pairs; none: there are no pairs
     n_test: int = 0  # so many of the last ones are the test part; 0: there is none
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from rmobench.models.transformer import Positions
+from rmobench.models.transformer import Positions, Tokens
 
 RENAMED = (
     (r"embeddings\.word_embeddings", "tokens"),
@@ -70,7 +70,7 @@ class Bert(nn.Module):
         self, *, n_tokens: int, context: int, width: int, wide: int, n_blocks: int, n_heads: int, epsilon: float
     ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(n_tokens, width)
+        self.tokens = Tokens(n_tokens, width)
         self.positions = Positions(context, width)
         self.norm = nn.LayerNorm(width, eps=epsilon)
         self.blocks = nn.ModuleList(BertBlock(width, wide, n_heads, epsilon) for _ in range(n_blocks))

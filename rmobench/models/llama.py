@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
+from rmobench.models.transformer import Tokens
+
 RENAMED = (
     (r"token_embd", "tokens"),
     (r"output_norm", "norm"),
@@ -98,7 +100,7 @@ class Llama(nn.Module):
         base: float,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(n_tokens, width)
+        self.tokens = Tokens(n_tokens, width)
         self.blocks = nn.ModuleList(
             LlamaBlock(width, wide, n_heads=n_heads, n_key_heads=n_key_heads, epsilon=epsilon, base=base)
             for _ in range(n_blocks)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rmobench.errors import ArgumentError
+from rmobench.errors import ArgumentError, UnfitError
 from rmobench.models.low_rank_linear import LowRankLinear, low_rank_layers
 from rmobench.optimizers.lowrank.full_adamw import merged
 from rmobench.optimizers.options import check_options
@@ -72,6 +72,7 @@ def peft_adamw(
 
     Raises:
         ArgumentError: An option that is not in its range.
+        UnfitError: PiSSA in float64, which peft does not start.
     """
     check_options("peft_adamw", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
     if variant not in (*VARIANTS, "adalora") or n_steps < 10:
@@ -79,6 +80,8 @@ def peft_adamw(
             f"peft_adamw: got variant={variant!r}, n_steps={n_steps}, expected one of {', '.join(VARIANTS)}, adalora, "
             "and at least 10."
         )
+    if variant == "pissa" and torch.float64 in {p.dtype for p in problem.params.values()}:
+        raise UnfitError("peft starts PiSSA in float32 or narrower only")
     adapters = Adapters(problem.model, variant, n_steps)
     free = list(problem.params.values())
     adamw = torch.optim.AdamW(free, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay)

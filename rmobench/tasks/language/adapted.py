@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,14 @@ class Adapters:
     start: str
     n_factors: int
 
-    def insert(self, task: str, model: nn.Module, *, seed: int, free: str | None = None) -> None:
+    def insert(self, task: str, model: nn.Module, *, seed: int, free: Sequence[str] = ()) -> None:
         """Free the parameters that are trained and freeze the others.
 
         Args:
             task: Its name, for the messages.
             model: Changed in place.
             seed: Draws the factors ("init").
-            free: Name of a module that is trained whatever the parametrisation, a new head say.
+            free: Names of modules that are trained whatever the parametrisation, a new head say.
 
         Raises:
             ArgumentError: No such parametrisation, pattern, start, rank or number of factors.
@@ -56,8 +56,8 @@ class Adapters:
         if self.n_factors == 2:
             for layer in layers.values():
                 _into_two(layer)
-        if free is not None:
-            model.get_submodule(free).requires_grad_(True)
+        for name in free:
+            model.get_submodule(name).requires_grad_(True)
 
 
 @torch.no_grad()

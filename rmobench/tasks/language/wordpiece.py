@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 START, END, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 INSIDE = "##"
@@ -27,6 +28,27 @@ def word_pieces(text: str, numbers: Mapping[str, int], *, most: int) -> list[int
     return [numbers[START], *pieces[: most - 2], numbers[END]]
 
 
+def _words(text: str) -> Iterator[str]:
+    plain = text if text.isascii() and text.isprintable() else "".join(_cleaned(text))
+    for between_spaces in plain.split():
+        yield from _parts(between_spaces)
+
+
+@cache
+def _parts(text: str) -> tuple[str, ...]:
+    """Return the words in a text without spaces; from memory from the second time on."""
+    words, word = [], ""
+    for character in unicodedata.normalize("NFD", text.lower()):
+        if unicodedata.category(character) == "Mn":
+            continue
+        if _is_punctuation(character) or _is_chinese(character):
+            words += [word, character]
+            word = ""
+        else:
+            word += character
+    return tuple(part for part in (*words, word) if part)
+
+
 def _cut(word: str, numbers: Mapping[str, int]) -> list[int]:
     if len(word) > LONGEST:
         return [numbers[UNKNOWN]]
@@ -40,23 +62,6 @@ def _cut(word: str, numbers: Mapping[str, int]) -> list[int]:
         found.append(numbers[mark + word[begin:end]])
         begin = end
     return found
-
-
-def _words(text: str) -> Iterator[str]:
-    word = ""
-    for character in unicodedata.normalize("NFD", "".join(_cleaned(text)).lower()):
-        if unicodedata.category(character) == "Mn":
-            continue
-        alone = _is_punctuation(character) or _is_chinese(character)
-        if (alone or character.isspace()) and word:
-            yield word
-            word = ""
-        if alone:
-            yield character
-        elif not character.isspace():
-            word += character
-    if word:
-        yield word
 
 
 def _cleaned(text: str) -> Iterator[str]:
@@ -75,7 +80,7 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _is_chinese(character: str) -> bool:
-    return any(low <= ord(character) <= high for low, high in CHINESE)
+    return character >= "\u3400" and any(low <= ord(character) <= high for low, high in CHINESE)
 
 
 CHINESE = (
