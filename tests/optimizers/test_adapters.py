@@ -79,7 +79,9 @@ def test_it_steps_as_torchs_adamw_does_on_the_plain_network() -> None:
 def test_a_layer_on_nothing_is_refused(name: str) -> None:
     if name == "peft_adamw":
         package("peft")
-    with pytest.raises(ArgumentError, match=r"got a low-rank layer '' on nothing, expected one on a linear layer in a"):
+    with pytest.raises(
+        ArgumentError, match=rf"{name}: got a low-rank layer '' on nothing, expected one on a linear layer in a"
+    ):
         build(name, low_rank())
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from rmobench.errors import ArgumentError
-from rmobench.models.low_rank_linear import LowRankLinear, low_rank_layers
+from rmobench.models.low_rank_linear import low_rank_layers, merge_low_rank
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import from_torch
 from rmobench.registry import optimizer
@@ -49,35 +48,23 @@ def full_adamw(
     check_options("full_adamw", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
     if scope not in SCOPES:
         raise ArgumentError(f"full_adamw: got scope={scope!r}, expected one of {', '.join(SCOPES)}.")
-    for base in merged(problem.model).values():
-        base.weight.requires_grad_(True)
+    check_adapters("full_adamw", problem)
+    merge_low_rank(problem.model)
     if scope == "all":
         problem.model.requires_grad_(True)
     free = list(problem.params.values())
     return from_torch(torch.optim.AdamW(free, lr=lr, betas=(beta1, beta2), eps=epsilon, weight_decay=weight_decay))
 
 
-@torch.no_grad()
-def merged(model: nn.Module) -> dict[str, nn.Linear]:
-    """Put the linear layers, their low-rank matrices added, in the place of the low-rank layers; by name.
+def check_adapters(owner: str, problem: Problem) -> None:
+    """Raise ArgumentError unless every low-rank layer is on a linear one, in a network.
 
-    Raises:
-        ArgumentError: A layer without a base.
+    Args:
+        owner: Whose problem it is, as the message begins.
+        problem: Its layers.
     """
-    bases = {}
-    for name, layer in low_rank_layers(model).items():
-        bases[name] = _merged(name, layer)
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, bases[name])
-    return bases
-
-
-def _merged(name: str, layer: LowRankLinear) -> nn.Linear:
-    if layer.base is None or not name:
-        raise ArgumentError(f"got a low-rank layer {name!r} on nothing, expected one on a linear layer in a network.")
-    weight = layer.base.weight
-    if layer.n_used:  # at zero the weight stays what it is, to the bit
-        wide = torch.promote_types(weight.dtype, torch.float32)
-        weight = nn.Parameter((weight.to(wide) + layer.matrix(wide)).to(weight.dtype), requires_grad=False)
-        layer.base.weight = weight
-    return layer.base
+    for name, layer in low_rank_layers(problem.model).items():
+        if layer.base is None or not name:
+            raise ArgumentError(
+                f"{owner}: got a low-rank layer {name!r} on nothing, expected one on a linear layer in a network."
+            )

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from rmobench.errors import ArgumentError, UnfitError
-from rmobench.models.low_rank_linear import LowRankLinear, low_rank_layers
-from rmobench.optimizers.lowrank.full_adamw import merged
+from rmobench.models.low_rank_linear import LowRankLinear, low_rank_layers, merge_low_rank
+from rmobench.optimizers.lowrank.full_adamw import check_adapters
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
@@ -80,6 +80,7 @@ def peft_adamw(
             f"peft_adamw: got variant={variant!r}, n_steps={n_steps}, expected one of {', '.join(VARIANTS)}, adalora, "
             "and at least 10."
         )
+    check_adapters("peft_adamw", problem)
     if variant == "pissa" and torch.float64 in {p.dtype for p in problem.params.values()}:
         raise UnfitError("peft starts PiSSA in float32 or narrower only")
     adapters = Adapters(problem.model, variant, n_steps)
@@ -107,9 +108,10 @@ class Adapters:
 
         layers = low_rank_layers(model)
         first = next(iter(layers.values()))
+        own = {id(p) for layer in layers.values() for p in layer.parameters()}
         begun = {name: layer.V.detach().clone() for name, layer in layers.items()}
-        bases = merged(model)
-        others = [p for p in model.parameters() if p.requires_grad]
+        others = [p for p in model.parameters() if p.requires_grad and id(p) not in own]
+        bases = merge_low_rank(model)
         tuner = AdaLoraModel if variant == "adalora" else LoraModel
         with torch.random.fork_rng(devices=[]):  # peft draws from the global stream
             self._tuned = tuner(model, _config(variant, layers, first, n_steps), ADAPTER)
