@@ -23,6 +23,8 @@ import typer
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from rmobench.data import Corpus
+
 PLACE = Path("rmobench/data/shipped/byte_gpt.safetensors")
 STATE = Path("results/learned/byte_gpt_state.safetensors")
 HELD_OUT = ("macbeth", "twelfth_night", "winters_tale")
@@ -60,12 +62,16 @@ class Recipe:
 
 
 class Training:
-    """The model, AdamW's moments, and how far they are."""
+    """The model, AdamW's moments, and how far they are.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe: What is trained, and how.
+        plays: The text, the plays that are held out among it.
+    """
+
+    def __init__(self, recipe: Recipe, plays: Corpus) -> None:
         import torch
 
-        from rmobench.data import corpus
         from rmobench.models import ByteGPT, started
         from rmobench.tasks.streams import stream
 
@@ -73,7 +79,6 @@ class Training:
             return ByteGPT(width=recipe.width, n_blocks=recipe.n_blocks, n_heads=recipe.n_heads, context=recipe.context)
 
         torch.set_num_threads(recipe.threads)
-        plays = corpus("shakespeare")
         kept = [text for name, text in plays.documents.items() if name not in HELD_OUT]
         self.recipe, self.provenance = recipe, plays.provenance
         self.text = torch.frombuffer(bytearray(b"\n\n".join(kept)), dtype=torch.uint8)
@@ -189,7 +194,9 @@ def main(
     place: Annotated[Path, typer.Option(help="Where the model goes.")] = PLACE,
 ) -> None:
     """Train to the end of the recipe and write the model."""
-    training = Training(Recipe(n_steps=n_steps, threads=threads))
+    from rmobench.data import corpus
+
+    training = Training(Recipe(n_steps=n_steps, threads=threads), corpus("shakespeare"))
     if not training.resume(state):
         training.judge()
     began = perf_counter()
