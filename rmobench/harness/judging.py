@@ -35,6 +35,7 @@ class Judge:
         target: Target,
         residual_max: float,
         every_step: bool,
+        every: int = 1,
         evaluating: Callable[[], AbstractContextManager[object]],
     ) -> None:
         self.hits: list[Hit] = []
@@ -45,6 +46,7 @@ class Judge:
         self._target = target
         self._residual_max = residual_max
         self._every_step = every_step
+        self._every = every
         self._evaluating = evaluating
         self._next_due = 0
         self._next_kept = 0
@@ -94,7 +96,7 @@ class Judge:
 
     def _keep(self, point: Point) -> None:
         step, metrics = point.step, point.metrics
-        self._next_due = max(step + 1, math.ceil(step * JUDGE_RATIO))
+        self._next_due = max(step + self._every, math.ceil(step * JUDGE_RATIO))
         self._digest.update(struct.pack("4q", step, point.n_loss, point.n_grad, point.n_hvp))
         self._digest.update(struct.pack(f"{len(metrics)}d", *(math.nan if m is None else m for m in metrics.values())))
         while len(self.hits) < len(self._target.rungs) and self._reached(self._target.rungs[len(self.hits)], metrics):

@@ -226,6 +226,7 @@ def _set_up(planned: Planned, device: torch.device, budget: Budget, tracker: Sto
         target=task.target,
         residual_max=task.target.residual_max[trial.precision],
         every_step=task.cheap,
+        every=task.judge_every,
         evaluating=optimizer.evaluating,
     )
     clock = Clock(torch.cuda.synchronize if device.type == "cuda" else None)

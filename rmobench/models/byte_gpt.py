@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from rmobench.models.transformer import Block, Positions
+from rmobench.models.transformer import Block, Positions, Tokens
 
 N_BYTES = 256
 
@@ -24,7 +24,7 @@ class ByteGPT(nn.Module):
 
     def __init__(self, *, width: int = 192, n_blocks: int = 4, n_heads: int = 6, context: int = 128) -> None:
         super().__init__()
-        self.bytes = nn.Embedding(N_BYTES, width)
+        self.bytes = Tokens(N_BYTES, width)
         self.positions = Positions(context, width)
         self.blocks = nn.Sequential(*(Block(width, n_heads, causal=True) for _ in range(n_blocks)))
         self.norm = nn.LayerNorm(width)

@@ -23,6 +23,16 @@ class Positions(nn.Module):
         return tokens + self.vectors[: tokens.shape[1]]
 
 
+class Tokens(nn.Embedding):
+    """A vector for every token, [m, t] -> [m, t, d]; whoever makes the layer draws or loads them.
+
+    torch's own draws them at once, which on the meta device loads torch's compiler: seconds, for nothing.
+    """
+
+    def reset_parameters(self) -> None:
+        """Leave the vectors as they are."""
+
+
 class Attention(nn.Module):
     """Let every token look at all, or at itself and those before it, [m, t, d] -> [m, t, d].
 

@@ -54,6 +54,7 @@ def task(
     target: Target | None = None,
     budget: Budget | None = None,
     cheap: bool = True,
+    judge_every: int = 1,
     requires: tuple[str, ...] = (),
     data: bool = False,
 ) -> Callable[[Build], Build]:
@@ -69,8 +70,9 @@ def task(
         target: Rungs to reach; default: the relative-gap ladder.
         budget: What one trial may spend.
         cheap: Judge every iterate; False: on the log-spaced schedule.
+        judge_every: Least number of steps from one judgement to the next, where judging costs as much as a step.
         requires: Optional packages, by import name.
-        data: It is made of real data: its argument `data` names a source of `rmobench.data`; where that is not on the
-            machine, the task is skipped.
+        data: It is made of real data: its argument `data`, and `model` where it has one, names a source of
+            `rmobench.data`; where that is not on the machine, the task is skipped.
     """
     return lambda build: build

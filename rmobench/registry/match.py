@@ -12,6 +12,11 @@ from rmobench.types import OptimizerSpec, TaskSpec, Value
 CONSTRAINTS = ("sphere", "stiefel", "grassmann", "spd", "fixedrank")
 """Names of manifolds that a task's argument `manifold` can put in place of its own."""
 
+ADAPTED = "low_rank"
+"""Value of a task's argument `parametrisation` with which it has adapters."""
+
+ADAPTER_TRAITS = ("low_rank_layers", "adapters")
+
 
 def why_not(
     optimizer: OptimizerSpec,
@@ -34,7 +39,7 @@ def why_not(
     args = task.args if args is None else args
     if (reason := unavailable(optimizer, hyper) or unavailable(task, args)) is not None:
         return reason
-    if missing := [t for t in optimizer.needs if t not in task.offers]:
+    if missing := [t for t in optimizer.needs if t not in offered(task, args)]:
         return f"the optimizer needs {', '.join(missing)}, which the task does not offer"
     asked = args.get("manifold", task.constraint)
     constraint = asked if asked in CONSTRAINTS else task.constraint  # the task itself refuses a name that is none
@@ -44,6 +49,13 @@ def why_not(
     if precision == "tf32" and device != "cuda":
         return "tf32 exists on CUDA devices only"
     return None
+
+
+def offered(task: TaskSpec, args: Mapping[str, Value]) -> tuple[str, ...]:
+    """Return the traits that a task has with its arguments: without adapters it has no layers of low rank."""
+    if args.get("parametrisation", ADAPTED) == ADAPTED:
+        return task.offers
+    return tuple(trait for trait in task.offers if trait not in ADAPTER_TRAITS)
 
 
 def unavailable(spec: OptimizerSpec | TaskSpec, params: Mapping[str, Value] | None = None) -> str | None:

@@ -18,8 +18,9 @@ def missing_data(spec: TaskSpec, args: Mapping[str, Value]) -> str | None:
     """
     if not spec.data:
         return None
-    name = str(args["data"])
-    source = load(CATALOGUE).get(name)
-    if source is None or source.where() is not None:
-        return None
-    return f"no data {name!r} on this machine: `rmobench data fetch {name}` gets it or says how"
+    catalogue = load(CATALOGUE)
+    for name in (str(args[key]) for key in ("data", "model") if key in args):
+        source = catalogue.get(name)
+        if source is not None and source.where() is None:
+            return f"no data {name!r} on this machine: `rmobench data fetch {name}` gets it or says how"
+    return None

@@ -10,6 +10,10 @@ SHAPED = {"gmlstm": "pca_digits"}
 """Optimizers whose weights fit frames of one shape only, and a task that has it."""
 
 
+DEAR = ("minilm_reviews", "smollm2_reviews")
+"""Tasks whose build or single step takes seconds."""
+
+
 def optimizer_for(task: str) -> str:
     """The first registered optimizer that fits the task, Adam before all."""
     spec = tasks()[task]
@@ -19,10 +23,15 @@ def optimizer_for(task: str) -> str:
 
 
 def task_for(optimizer: str) -> str | None:
-    """The first registered task that the optimizer fits, the quadratic before all; None if a package is missing."""
+    """The first registered task that the optimizer fits, the quadratic before all; None if a package is missing.
+
+    Cheap ones go before the others.
+    """
     spec = optimizers()[optimizer]
     preferred = SHAPED.get(optimizer, "quadratic")
-    fitting = [t for t in (preferred, *TASKS) if why_not(spec, tasks()[t]) is None]
+    fitting = [
+        t for t in (preferred, *sorted(TASKS, key=lambda t: not tasks()[t].cheap)) if why_not(spec, tasks()[t]) is None
+    ]
     return fitting[0] if fitting else None
 
 

@@ -13,12 +13,12 @@ from rmobench.statistics.leaderboard import leaderboard
 from rmobench.store import load as load_store
 from rmobench.store import write
 from rmobench.types import Record
-from tests.contract.fitting import TASKS, chosen, optimizer_for
+from tests.contract.fitting import DEAR, TASKS, chosen, optimizer_for
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=TASKS)
+@pytest.fixture(params=[pytest.param(t, marks=pytest.mark.slow) if t in DEAR else t for t in TASKS])
 def task(request):
     spec = tasks()[request.param]
     if (reason := unavailable(spec)) is not None:

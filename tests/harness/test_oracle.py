@@ -25,7 +25,7 @@ def quartic(model, batch):
     return (model.x**4).sum() * model.y + batch * model.x.sum()
 
 
-def build(n_calls=10, judge=None, every_step=True, target=None, time_s=60.0):
+def build(n_calls=10, judge=None, every_step=True, target=None, time_s=60.0, every=1):
     model = Point()
     problem = Problem(
         model=model,
@@ -33,7 +33,7 @@ def build(n_calls=10, judge=None, every_step=True, target=None, time_s=60.0):
         batches=itertools.count(0),
         judge=judge or (lambda m: {"objective": 1.0, "gap": 1.0, "residual": 0.0}),
     )
-    how = {"target": target or Target(), "residual_max": 1e-8, "every_step": every_step}
+    how = {"target": target or Target(), "residual_max": 1e-8, "every_step": every_step, "every": every}
     seat = Judge(problem, evaluating=Optimizer(print).evaluating, **how)
     clock = Clock()
     oracle = CountingOracle(problem, budget=Budget(n_calls=n_calls, time_s=time_s), judge=seat, clock=clock)
@@ -105,6 +105,19 @@ def test_the_last_iterate_is_judged_whatever_the_schedule():
     oracle.begin()
     drive(Optimizer(lambda oracle: oracle()), oracle)
     assert seat.last.step == oracle.n_step == 101
+
+
+def test_where_judging_is_dear_so_many_steps_lie_between_two_judgements_at_least():
+    """Every eighth step, until 5 % of the steps taken are more."""
+    seen = []
+    oracle, _, _ = build(n_calls=400, every_step=False, every=8, judge=lambda m: seen.append(oracle.n_step) or GOOD)
+    oracle.begin()
+    drive(Optimizer(lambda oracle: oracle()), oracle)
+    assert seen[:22] == [*range(0, 161, 8), 168]
+    assert seen[-3:] == [379, 398, 400]
+
+
+GOOD = {"objective": 1.0, "gap": 1.0, "residual": 0.0}
 
 
 def test_an_asynchronous_device_is_synchronised_at_the_edges_of_timed_segments_only():

@@ -35,6 +35,16 @@ def test_data_that_are_there_are_no_reason_and_a_wrong_name_is_left_to_the_task(
     assert unavailable(task, {**task.args, **args}) is None
 
 
+def test_an_absent_model_is_a_reason_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    task = tasks()["minilm_reviews"]
+    args = {**task.args, "data": "brown"}  # which ships
+    assert (
+        unavailable(task, args) == "no data 'minilm' on this machine: `rmobench data fetch minilm` gets it or says how"
+    )
+    assert unavailable(task, {**args, "model": "byte_gpt"}) is None
+
+
 def test_a_task_without_data_asks_for_none() -> None:
     assert not tasks()["procrustes"].data
     assert unavailable(tasks()["procrustes"]) is None

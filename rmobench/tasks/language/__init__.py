@@ -1,0 +1,1 @@
+"""Pretrained language models, adapted by low-rank layers to other text."""
