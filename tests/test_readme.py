@@ -81,3 +81,25 @@ def test_the_reference_board_regenerates_from_its_records():
     board = (folder / "analytic.md").read_text(encoding="utf-8")
     assert text.strip() == board.partition("## Not run")[0].strip()
     assert sum(p.stat().st_size for p in folder.iterdir()) <= 20 * 2**20
+
+
+def test_the_example_of_fine_tuning_runs(tmp_path, monkeypatch):
+    import torch
+
+    from rmobench.models.byte_gpt import ByteGPT
+
+    (code,) = [text for kind, text in BLOCKS if kind == "python" and "insert_low_rank" in text]
+    assert code.strip().count("\n") < 14
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = ByteGPT(width=12, n_blocks=2, n_heads=2, context=8)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    frozen = model.blocks[0].tokenwise[1].weight.detach().clone()
+    text = torch.randint(256, (4, 9))
+    names = {"torch": torch, "model": model, "batches": [text] * 3}
+    before = model(text[:, :-1]).detach()
+    exec(compile(code, "README", "exec"), names)
+    assert torch.equal(model.blocks[0].tokenwise[1].base.weight, frozen)
+    assert not torch.equal(model(text[:, :-1]), before)
+    assert set(torch.load("adapted.pt", weights_only=True)) == {"model", "optimizer"}

@@ -83,5 +83,6 @@ class Claim:
     suites: tuple[str, ...] = ()  # whose records it needs, every planned trial
     optimizers: tuple[str, ...] = ()  # labels that must be among those records
     metatraining: bool = False  # it needs curves of meta-training
+    trace: bool = False  # it looks at the judged points on the way, too
     figure: Callable[[Evidence], Figure] | None = None
     figure_suites: tuple[str, ...] = ()  # whose records the figure shows, too, where they are

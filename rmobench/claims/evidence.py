@@ -56,8 +56,9 @@ def gather(claims: Iterable[Claim], store: Path) -> Evidence:
     claims = tuple(claims)
     runs: dict[str, pd.DataFrame] = {}
     gaps: dict[str, str] = {}
+    traced = {name for claim in claims if claim.trace for name in (*claim.suites, *claim.figure_suites)}
     for name in dict.fromkeys(name for claim in claims for name in (*claim.suites, *claim.figure_suites)):
-        found = _whole(store, name)
+        found = _whole(store, name, trace=name in traced)
         if isinstance(found, str):
             gaps[name] = found
         else:
@@ -74,7 +75,7 @@ def gather(claims: Iterable[Claim], store: Path) -> Evidence:
     return Evidence(runs=runs, gaps=gaps, curves=curves, trained_on=_trained_on() if runs else ())
 
 
-def _whole(store: Path, name: str) -> pd.DataFrame | str:
+def _whole(store: Path, name: str, *, trace: bool) -> pd.DataFrame | str:
     """Return a suite's records, or in words what is missing."""
     try:
         suite = read_suite(name)
@@ -83,7 +84,7 @@ def _whole(store: Path, name: str) -> pd.DataFrame | str:
         makes = f"`rmobench tune {base} --optimizer NAME ... --out suites/{name}.toml` writes it"
         return f"no suite named {name}" + (f"; {makes}." if base != name else ".")
     n_planned = len(expand(suite.runs).labels)
-    runs = labelled_runs(store, name)
+    runs = labelled_runs(store, name, trace=trace)
     if runs.empty or len(runs) < n_planned:
         return (
             f"{n_planned - len(runs)} of the {n_planned} planned trials of {name} have no record in {store}: "
@@ -92,12 +93,13 @@ def _whole(store: Path, name: str) -> pd.DataFrame | str:
     return runs
 
 
-def labelled_runs(store: Path, suite: str) -> pd.DataFrame:
+def labelled_runs(store: Path, suite: str, *, trace: bool = False) -> pd.DataFrame:
     """Return the records of a suite's trials, one row per (label, trial).
 
     Args:
         store: Folder of SUITE.parquet files, or any store.
         suite: Its name, or the path of a .toml file.
+        trace: With the judged points on the way.
 
     Returns:
         The store's columns; `optimizer` is the label in the suite, in whose order the rows are.
@@ -109,9 +111,9 @@ def labelled_runs(store: Path, suite: str) -> pd.DataFrame:
     plan = expand(read.runs)
     file = store / f"{read.name}.parquet"
     if file.is_file():
-        return named(load(file), plan.labels)
+        return named(load(file, trace=trace), plan.labels)
     if any(store.glob("*.parquet")) or any(store.glob("??/*.json")):
-        return named(load(store, ids=plan.ids), plan.labels)
+        return named(load(store, ids=plan.ids, trace=trace), plan.labels)
     return pd.DataFrame(columns=["optimizer", "id"])
 
 

@@ -41,6 +41,14 @@ COLOURS = {
     "factor_heavy_ball": "tab:red",
     "factor_adam": "tab:orange",
     "scaled_gd": "tab:green",
+    "lora_adamw": "tab:orange",
+    "lora_heavy_ball": "tab:red",
+    "lr_adam_tangent": "tab:cyan",
+    "lr_adam_core": "tab:purple",
+    "scaled_adamw": "tab:green",
+    "lora_rite": "tab:olive",
+    "geolora": "tab:pink",
+    "dlrt": "tab:brown",
 }
 """One colour per optimizer in every figure; others are grey."""
 

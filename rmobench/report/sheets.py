@@ -67,6 +67,8 @@ def sheets(board: Leaderboard, *, per_task: bool = True) -> list[Sheet]:
         found = [overall(board), spending(board), *([matrix(board)] if per_task else [])]
     if any(row.accuracy is not None for row in board.rows):
         found.append(last(board))
+    if any(row.memory.get("frozen_bytes", 0.0) > 0.0 for row in board.rows):
+        found.append(memory(board))
     return [*found, *([ended(board)] if board.endings else [])]
 
 
@@ -122,6 +124,21 @@ def _spending_row(row: Row) -> tuple[str, ...]:
         return (name, *spent, UNKNOWN, UNKNOWN, UNKNOWN, "baseline")
     pairs = (f"{row.versus.wins}", f"{row.versus.losses}", f"{row.versus.ties}")
     return (name, *spent, *pairs, p_value(row.versus.p_value))
+
+
+def memory(board: Leaderboard) -> Sheet:
+    """Show where the memory goes of tasks that train some parameters and leave others frozen."""
+    return Sheet(
+        title="Memory: medians over the trials",
+        head=("optimizer", "trainable", "frozen", "gradients", "state", "saved activations", "a step in passing"),
+        rows=tuple(map(_memory_row, board.rows)),
+    )
+
+
+def _memory_row(row: Row) -> tuple[str, ...]:
+    parts = [row.memory.get(name, math.nan) for name in ("trainable_bytes", "frozen_bytes", "gradient_bytes")]
+    parts += [row.state_bytes, *(row.memory.get(name, math.nan) for name in ("activation_bytes", "transient_bytes"))]
+    return row.optimizer, *map(size, parts)
 
 
 def last(board: Leaderboard) -> Sheet:

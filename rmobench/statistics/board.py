@@ -30,6 +30,7 @@ class Row:
     model_bytes: float  # medians over the trials; NaN: unknown
     state_bytes: float
     peak_bytes: float
+    memory: Mapping[str, float]  # medians of its parts beside the state, by their names in records; empty: unknown
     final: float | None  # target's metric at the end, median over the trials; None: unknown
     accuracy: float | None  # on test data at the end, likewise; None: no task judges one
     residual: float | None  # constraint violation at the end, the largest of the trials

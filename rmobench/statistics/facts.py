@@ -29,6 +29,20 @@ def medians(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float]]:
     return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in found.to_dict("index").items()}
 
 
+ACCOUNTS = ("trainable_bytes", "frozen_bytes", "gradient_bytes", "activation_bytes", "transient_bytes")
+"""What a record says of its memory beside the state, by its names there."""
+
+
+def accounts(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float]]:
+    """Return the medians of every part of the memory over each optimizer's trials, of those that were accounted for."""
+    if "diagnostics" not in runs:
+        return {}
+    said = [says if isinstance(says, dict) else {} for says in runs["diagnostics"]]
+    table = pd.DataFrame({name: [says.get(name, math.nan) for says in said] for name in ACCOUNTS}, index=runs.index)
+    found = table.astype(float).groupby(runs["optimizer"], observed=True).median().dropna(how="all")
+    return {str(name): {str(k): float(v) for k, v in row.items()} for name, row in found.to_dict("index").items()}
+
+
 def ends(runs: pd.DataFrame) -> Mapping[str, Mapping[str, float | None]]:
     """Return the median of final and accuracy and the largest residual over each optimizer's trials; None: unknown."""
     table: pd.DataFrame = runs[["final", "accuracy", "residual"]].apply(pd.to_numeric).astype(float)

@@ -111,7 +111,7 @@ def _rows(
     against: Mapping[str, Versus],
 ) -> tuple[Row, ...]:
     medians, statuses, upcasts = facts.medians(runs), facts.statuses(runs), facts.upcasts(runs)
-    ends = facts.ends(runs)
+    ends, accounts = facts.ends(runs), facts.accounts(runs)
     return tuple(
         Row(
             rank=place.rank,
@@ -131,6 +131,7 @@ def _rows(
             model_bytes=medians[place.optimizer]["model_bytes"],
             state_bytes=medians[place.optimizer]["state_bytes"],
             peak_bytes=medians[place.optimizer]["peak_bytes"],
+            memory=accounts.get(place.optimizer, {}),
             **ends[place.optimizer],
             upcast=upcasts.get(place.optimizer),
             statuses=statuses[place.optimizer],

@@ -173,3 +173,25 @@ def test_the_gaussian_start_in_two_factors_is_loras() -> None:
     assert not B.any() and not layer.U.any()
     assert layer.V.mT.shape == A.shape
     assert layer.V.all() and A.all()
+
+
+@pytest.mark.parametrize("lr_ratio", [1.0, 16.0])
+def test_lora_plus_is_that_of_peft(lr_ratio: float) -> None:
+    """AdamW with a step length of its own for B; as published, 16 times that of A."""
+    package("peft")
+    loraplus, model = package("peft.optimizers"), ours()
+    theirs = adapted(package("peft"), model)
+    peer = loraplus.create_loraplus_optimizer(
+        theirs, torch.optim.AdamW, lr=0.001, loraplus_lr_ratio=lr_ratio, weight_decay=0.0
+    )
+    optimizer = build("factor_adam", problem(model), lr=0.001, lr_ratio=lr_ratio)
+    oracle = oracle_of(problem(model))
+    for _ in range(N_STEPS):
+        peer.zero_grad()
+        loss(theirs, None).backward()
+        peer.step()
+        optimizer.step(oracle)
+        for name, layer in low_rank_layers(model).items():
+            B, A = factors(theirs, name)
+            torch.testing.assert_close(layer.U, B, rtol=0, atol=NEAR)
+            torch.testing.assert_close(layer.V, A.mT, rtol=0, atol=NEAR)

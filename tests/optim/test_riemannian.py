@@ -205,6 +205,17 @@ def test_schedulers_set_the_step_length(form: str) -> None:
 
 
 @every
+def test_gradients_that_are_zeroed_in_place_take_nothing_of_the_state(form: str) -> None:
+    p, q = start(), start()
+    optimizer, twin = build(form, p), build(form, q)
+    for _ in range(5):
+        optimizer.zero_grad(set_to_none=False)
+        p.loss(p.model, None).backward()
+        optimizer.step()
+    assert torch.equal(vector(p), walk(twin, q, 5)[-1])
+
+
+@every
 def test_a_closure_fills_the_gradients_and_its_loss_is_returned(form: str) -> None:
     p, q = start(), start()
     with_closure, without = build(form, p), build(form, q)

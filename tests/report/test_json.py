@@ -40,6 +40,7 @@ class Row(Strict):
     model_bytes: float | None
     state_bytes: float | None
     peak_bytes: float | None
+    memory: dict[str, float]
     final: float | None
     accuracy: float | None
     residual: float | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pytorch_optimizer import GaLore
 from torch import Tensor
@@ -65,8 +66,10 @@ def galore(
     projected = [p for p in problem.params.values() if p.ndim == 2 and min(p.shape) > rank]
     own = {id(p) for p in projected}
     others = [p for p in problem.params.values() if id(p) not in own]
-    how_projected = {"rank": rank, "update_proj_gap": period, "scale": scale, "projection_type": "std"}
-    both = [{"params": projected, **how_projected}, {"params": others}]
+    both: list[dict[str, Any]] = [
+        {"params": projected, "rank": rank, "update_proj_gap": period, "scale": scale, "projection_type": "std"},
+        {"params": others},
+    ]
     inner = GaLore(
         [group for group in both if group["params"]],
         lr=lr,

@@ -40,4 +40,7 @@ def rsgd_update(
     if "momentum" in state:
         v = v + momentum * state["momentum"]
     y = manifold.retract(x, -lr * v)
-    return y, {"momentum": manifold.transport(x, y, v)} if momentum else {}
+    if not momentum:
+        return y, {}
+    carried = manifold.transport(x, y, v)
+    return y, {"momentum": carried.clone() if carried is g else carried}  # the gradient's memory is its owner's
