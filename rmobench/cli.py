@@ -19,6 +19,7 @@ from rmobench.types import OptimizerSpec, Record, Skip, Status, TaskSpec
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from rmobench.harness.contract import Finding
     from rmobench.harness.plan import Plan, Planned, Refusal
     from rmobench.metatrain.recipe import Recipe
     from rmobench.metatrain.train import Training
@@ -726,6 +727,61 @@ def _judged(store: Path) -> dict[str, Any]:
         "judged": [(claim, examine(claim, evidence)) for claim in chosen],
         "figures": {name: png(figure, dpi=100) for name, figure in drawn.items()},
     }
+
+
+# --- check -------------------------------------------------------------------------------------------------
+
+
+@app.command("check")
+def check_(
+    name: Annotated[str, typer.Argument(help="An optimizer, package.module:Class among them, or a task.")],
+    json: JsonOption = False,
+) -> None:
+    """Run the contract on an optimizer or a task: a verdict with advice in a minute; exit with 1 if it is broken."""
+    from rmobench.registry import parse_selector
+    from rmobench.report import contract
+
+    bare, _ = parse_selector(name)
+    known = {**optimizers(), **tasks()}
+    if ":" not in bare and bare not in known:
+        from rmobench.errors import UnknownNameError
+
+        raise UnknownNameError("optimizer or task", bare, known)
+    found = []
+    with _console(stderr=True).status("checking", spinner="line") as status:
+        for finding in _findings_on_task(name) if bare in tasks() else _findings_on_optimizer(name):
+            status.update(finding.states)
+            found.append(finding)
+    print(contract.as_json(name, found), end="") if json else _console().print(contract.terminal(name, found))
+    if not all(finding.holds for finding in found):
+        raise typer.Exit(1)
+
+
+def _findings_on_optimizer(name: str) -> Iterator[Finding]:
+    from rmobench.harness.contract import OPTIMIZER_CHECKS, examine, pairs_of
+    from rmobench.registry import choose_optimizers
+
+    for optimizer in choose_optimizers(name):
+        pairs = pairs_of(optimizer)
+        if not pairs:
+            reason = unavailable(optimizer.spec, optimizer.hyper) or "no registered task offers what it needs"
+            raise InputError(f"{name} cannot be checked here: {reason}.")
+        for pair in pairs:
+            yield from examine(OPTIMIZER_CHECKS, pair, on=pair.task.spec.name)
+
+
+def _findings_on_task(name: str) -> Iterator[Finding]:
+    """Run the task's own checks, and the optimizer that fits first once on it."""
+    from rmobench.harness.contract import OPTIMIZER_CHECKS, TASK_CHECKS, Pair, examine, optimizer_for
+    from rmobench.registry import choose_optimizers, choose_tasks
+
+    (task,) = choose_tasks(name)
+    if (reason := unavailable(task.spec, task.args)) is not None:
+        raise InputError(f"{name} cannot be checked here: {reason}.")
+    yield from examine(TASK_CHECKS, task, on=task.spec.name)
+    if (fitting := optimizer_for(task.spec.name)) is not None:
+        pair = Pair(optimizer=choose_optimizers(fitting)[0], task=task)
+        yield from examine(OPTIMIZER_CHECKS[:1], pair, on=fitting)
 
 
 # --- publish, merge, data, doctor --------------------------------------------------------------------------
