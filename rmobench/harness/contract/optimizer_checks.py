@@ -200,7 +200,7 @@ def _between(low: float, value: object, high: float) -> bool:
 OPTIMIZER_CHECKS: tuple[Check[Pair], ...] = (
     Check(
         states="it runs within its budget and says what it keeps",
-        advice="Raise nothing in `step`; ask only the oracle, and return after one iterate. `state=` lists what is kept.",
+        advice="Raise nothing in `step`; ask only the oracle, return after one iterate; `state=` lists what is kept.",
         run=runs,
     ),
     Check(
