@@ -17,6 +17,7 @@ from rmobench.types import TaskSpec
 
 STRANGERS = """
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 class Good(torch.optim.Optimizer):
     def __init__(self, params, lr=0.01):
@@ -51,12 +52,12 @@ class Flat(Good):
     def move(self, p, lr):
         p -= lr * p.grad.flatten()[:, None].view_as(p) if p.ndim == 1 else lr * p.grad @ torch.eye(p.shape[-1])
 
-HIDDEN = {}
+HIDDEN = WeakTensorKeyDictionary()
 
 class Hides(Good):
     def move(self, p, lr):
-        HIDDEN[id(p)] = 0.9 * HIDDEN.get(id(p), 0.0) + p.grad
-        p -= lr * HIDDEN[id(p)]
+        HIDDEN[p] = 0.9 * HIDDEN.get(p, 0.0) + p.grad
+        p -= lr * HIDDEN[p]
 
 class Wanders(Good):
     n = 0

@@ -115,10 +115,10 @@ def gradients_are_right(task: ChosenTask) -> str:
     loss, gradients = loss_and_gradient(problem, batch)
     generator = torch.Generator().manual_seed(0)
     direction = {n: torch.randn(g.shape, generator=generator, dtype=torch.float64) for n, g in gradients.items()}
-    slope = sum(float((gradients[n] * direction[n]).sum()) for n in gradients)
-    h = 1e-6 * max(1.0, *(float(p.detach().abs().max()) for p in problem.params.values()))
+    slope = sum((gradients[n] * direction[n]).sum().item() for n in gradients)
+    h = 1e-6 * max(1.0, *(p.detach().abs().max().item() for p in problem.params.values()))
     measured = (_moved(problem, batch, direction, h) - _moved(problem, batch, direction, -h)) / (2.0 * h)
-    rounding = 1e-15 * max(abs(float(loss)), 1.0) / h
+    rounding = 1e-15 * max(abs(loss.item()), 1.0) / h
     if not math.isclose(measured, slope, rel_tol=REL, abs_tol=100.0 * rounding + ABS):
         raise ContractError(f"the slope is {slope:.9g}, central differences give {measured:.9g}")
     return f"slope {slope:.6g}, by central differences {measured:.6g}"
@@ -129,7 +129,7 @@ def _moved(problem: Problem, batch: object, direction: dict[str, Tensor], t: flo
     with torch.no_grad():
         for name, p in problem.params.items():
             p.add_(direction[name], alpha=t)
-        value = float(problem.loss(problem.model, batch))
+        value = problem.loss(problem.model, batch).item()
         for name, p in problem.params.items():
             p.sub_(direction[name], alpha=t)
     return value
@@ -163,7 +163,7 @@ def _product(problem: Problem, u: list[Tensor], v: list[Tensor]) -> float:
     loss = problem.loss(problem.model, next(problem.batches))
     gradients = torch.autograd.grad(loss, params, create_graph=True)
     slope = torch.stack([(g * d).sum() for g, d in zip(gradients, v, strict=True)]).sum()
-    return sum(float((a * b).sum()) for a, b in zip(u, torch.autograd.grad(slope, params), strict=True))
+    return sum((a * b).sum().item() for a, b in zip(u, torch.autograd.grad(slope, params), strict=True))
 
 
 TASK_CHECKS: tuple[Check[ChosenTask], ...] = (
