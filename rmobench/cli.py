@@ -642,16 +642,20 @@ def report_(
     claims: Annotated[
         Path | None, typer.Option(help="Folder of the records that claims are examined on; default: the reference's.")
     ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="JSON file of motions to show, see rmobench/report/README.md.")
+    ] = None,
     store: StoreOption = STORE,
 ) -> None:
     """Write one offline HTML page: boards with filters, figures, precisions, claims, failures, environment."""
-    from rmobench.report.page import Material, render
+    from rmobench.report.page import Material, read_clips, render
     from rmobench.store import load
     from rmobench.store.record_files import write_whole
 
     _check_writable(out, ".html")
     if claims is not None and not claims.is_dir():
         raise InputError(f"got --claims {claims}, expected a folder with SUITE.parquet files.")
+    clips = read_clips(poses) if poses is not None else ()
     runs: DataFrame = load(store, trace=True)
     everything, skips = _by_suite(runs, suite)
     page = render(
@@ -660,6 +664,7 @@ def report_(
             boards=_boards(everything),
             precisions=_precisions(everything),
             skips=skips,
+            poses=clips,
             **_judged(claims or REFERENCE),
         )
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rmobench.claims import Claim, Finding, Measure
-from rmobench.report.page import ALL, Material, board_of, selections
+from rmobench.report.page import ALL, Clip, Material, board_of, selections
 from rmobench.statistics import robustness
 from rmobench.types import Interval, Skip
 from tests.benchmarks import synthetic
@@ -59,6 +59,7 @@ def material(runs: pd.DataFrame, *, png: bytes = b"") -> Material:
         skips=[Skip(task="kink", optimizer="bfgs", precision="fp64", reason="</script> is <b>only</b> text")],
         judged=[(CLAIM, FOUND)],
         figures={"a_claim": png} if png else {},
+        poses=[CLIP],
     )
 
 
@@ -66,6 +67,14 @@ def suites(runs: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Return all records, and those of one family as a suite."""
     return {ALL: runs, "half": runs[runs["family"] == FAMILIES[0]]}
 
+
+CLIP = Clip(
+    name="a nod",
+    fps=2.0,
+    bones=((0, 1),),
+    reference=(((0.0, 0.0, 1.0), (0.0, 0.0, 1.7)), ((0.0, 0.0, 1.0), (0.3, 0.0, 1.6))),
+    fits={"adam": (((0.0, 0.0, 1.0), (0.1, 0.0, 1.7)), ((0.0, 0.0, 1.0), (0.4, 0.0, 1.6)))},
+)
 
 CLAIM = Claim(
     name="a_claim",

@@ -174,6 +174,17 @@ def test_a_claim_has_its_whole_page(wide):
     assert wide.execute_script("return document.querySelector('#claim-a_claim img').naturalWidth") == 1
 
 
+def test_a_pose_moves_with_the_slider(wide):
+    pixels = "return document.getElementById('pose-canvas').toDataURL()"
+    before = wide.execute_script(pixels)
+    wide.execute_script(
+        "const s = document.getElementById('pose-frame'); s.value = 1; s.dispatchEvent(new Event('input'))"
+    )
+    assert wide.execute_script(pixels) != before
+    said = wide.execute_script("return document.getElementById('pose-said').innerText")
+    assert said == "Frame 2 of 2, 0.50 s. Grey: a nod. Orange: fitted by adam."
+
+
 def test_every_control_has_a_name_and_every_table_a_caption(wide):
     nameless = wide.execute_script(
         "return [...document.querySelectorAll('select, input')].filter(e => !e.labels.length).map(e => e.id)"

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from rmobench.report.page import ALL, render, selections
+from rmobench.errors import InputError
+from rmobench.report.page import ALL, read_clips, render, selections
 from rmobench.report.page.figures import NUMBERS, traced
 from rmobench.report.sheets import sheets
 from rmobench.statistics import chosen, leaderboard
@@ -94,3 +95,19 @@ def test_twenty_thousand_records_fit(shape):
     runs = records(**shape)
     assert len(runs) == 20_000
     assert len(render(material(runs)).encode()) <= LARGEST
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "expected a JSON list of clips"),
+        ('[{"name": "a", "fps": 1, "bones": [[0, 1]], "reference": [[[0, 0, 0]]]}]', "a joint that is not there"),
+        ('[{"name": "a", "fps": 0, "bones": [], "reference": [[[0, 0, 0]]]}]', "fps above 0"),
+        ('[{"name": "a", "fps": 1, "bones": [], "reference": [[[0, 0, 0]]], "fits": {"b": []}}]', "one number of each"),
+    ],
+)
+def test_malformed_motions_are_refused(tmp_path, text, message):
+    path = tmp_path / "poses.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_clips(path)

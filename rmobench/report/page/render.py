@@ -12,6 +12,7 @@ import pandas as pd
 
 from rmobench.report.claims import Judged
 from rmobench.report.page.figures import Json, heat_map, ill, traced
+from rmobench.report.page.poses import Clip
 from rmobench.report.page.selections import ALL
 from rmobench.report.page.tables import claims, environments, not_run
 from rmobench.statistics import PrecisionBoard, pathologies, places
@@ -19,7 +20,7 @@ from rmobench.types import Skip
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-SCRIPTS = ("dom.js", "filters.js", "figures.js", "pathologies.js", "main.js")
+SCRIPTS = ("dom.js", "filters.js", "figures.js", "pathologies.js", "poses.js", "main.js")
 """In this order."""
 
 
@@ -33,13 +34,15 @@ class Material:
     skips: Sequence[Skip] = ()
     judged: Sequence[Judged] = ()
     figures: Mapping[str, bytes] = field(default_factory=dict)  # claim -> PNG
+    poses: Sequence[Clip] = ()
 
 
 def render(material: Material) -> str:
     """Write the page.
 
     Args:
-        material: All of it; without records at two precisions, pathologies or claims their sections say so.
+        material: All of it; without records at two precisions, pathologies or claims their sections say so;
+            without poses there is no such section.
 
     Returns:
         HTML that loads nothing: its policy forbids it.
@@ -72,6 +75,7 @@ def render(material: Material) -> str:
         environments=environments(places(runs)),
         has_precisions=bool(material.precisions),
         has_pathologies=bool(pathologies(runs)),
+        has_poses=bool(material.poses),
     )
 
 
@@ -90,6 +94,7 @@ def _data(material: Material) -> dict[str, Any]:
         "courses": traced(material.runs),
         "precisions": {suite: heat_map(board) for suite, board in material.precisions.items()},
         "pathologies": ill(pathologies(material.runs)),
+        "poses": list(material.poses),
     }
 
 

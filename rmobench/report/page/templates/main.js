@@ -31,6 +31,7 @@ if (find("ill-precision")) {
 show();
 drawPrecision();
 drawPathologies();
+offerClips();
 
 // A link to a claim opens it.
 function openTarget() {
@@ -40,5 +41,5 @@ function openTarget() {
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawFigures(); drawPrecision(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawFigures(); drawPrecision(); if (find("pose-clip")) drawPose(); });
 document.documentElement.dataset.ready = "yes";
