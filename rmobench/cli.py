@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rmobench.harness.plan import Plan, Planned, Refusal
     from rmobench.metatrain.recipe import Recipe
     from rmobench.metatrain.train import Training
-    from rmobench.statistics import PrecisionBoard
+    from rmobench.statistics import PrecisionBoard, Search
 
 STORE = Path("results/records")
 REFERENCE = Path("results/reference")
@@ -645,6 +645,7 @@ def report_(
     poses: Annotated[
         Path | None, typer.Option(help="JSON file of motions to show, see rmobench/report/README.md.")
     ] = None,
+    tuning: Annotated[Path | None, typer.Option(help="Store of tuning records, as `rmobench tune` leaves it.")] = None,
     store: StoreOption = STORE,
 ) -> None:
     """Write one offline HTML page: boards with filters, figures, precisions, claims, failures, environment."""
@@ -665,6 +666,7 @@ def report_(
             precisions=_precisions(everything),
             skips=skips,
             poses=clips,
+            searches=_searches(tuning),
             **_judged(claims or REFERENCE),
         )
     )
@@ -716,6 +718,18 @@ def _at_several(runs: DataFrame) -> DataFrame:
     """Keep the pairs that ran at more than one precision."""
     n = runs.groupby(["task", "optimizer"], observed=True)["precision"].transform("nunique")
     return runs[n > 1] if (n > 1).any() else runs
+
+
+def _searches(tuning: Path | None) -> tuple[Search, ...]:
+    """Say what tuning was worth, from trials on tuning seeds only."""
+    from rmobench.harness.tuning import FIRST_SEED
+    from rmobench.statistics import newest, searches
+    from rmobench.store import load
+
+    if tuning is None:
+        return ()
+    runs: DataFrame = load(tuning)
+    return searches(newest(runs[runs["seed"] >= FIRST_SEED]))
 
 
 def _judged(store: Path) -> dict[str, Any]:

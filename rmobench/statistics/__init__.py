@@ -3,7 +3,8 @@
 `hits` says what a trial costs; `intervals`, `ert`, `ecdf`, `profiles` and `significance` are the statistics;
 `scores`, `standings`, `facts` and `leaderboard` join them; `compare` says what got worse from one store to another;
 `failures`, `trajectory` and `breaking` say how a trial fares at a low precision, and `robustness` joins them; `choice`
-says which records count, `bands` and `courses` are the curves of figures, `pathologies` what makes a task ill.
+says which records count, `bands` and `courses` are the curves of figures, `pathologies` what makes a task ill, `search`
+what tuning is worth.
 """
 
 from rmobench.statistics.bands import Band, ecdf_bands, profile_bands
@@ -20,6 +21,7 @@ from rmobench.statistics.leaderboard import leaderboard
 from rmobench.statistics.pathologies import PATHOLOGIES, Ill, pathologies
 from rmobench.statistics.robustness import PrecisionBoard, Robustness, robustness
 from rmobench.statistics.scores import scores
+from rmobench.statistics.search import Search, searches
 from rmobench.statistics.winners import Winners, winners
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "PrecisionBoard",
     "Robustness",
     "Row",
+    "Search",
     "Verdict",
     "Winners",
     "breaking",
@@ -56,6 +59,7 @@ __all__ = [
     "robustness",
     "rulesets",
     "scores",
+    "searches",
     "unpaired",
     "winners",
 ]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rmobench.claims import Claim, Finding, Measure
 from rmobench.report.page import ALL, Clip, Material, board_of, selections
-from rmobench.statistics import robustness
+from rmobench.statistics import Search, robustness
 from rmobench.types import Interval, Skip
 from tests.benchmarks import synthetic
 
@@ -60,6 +60,7 @@ def material(runs: pd.DataFrame, *, png: bytes = b"") -> Material:
         judged=[(CLAIM, FOUND)],
         figures={"a_claim": png} if png else {},
         poses=[CLIP],
+        searches=[SEARCH],
     )
 
 
@@ -67,6 +68,10 @@ def suites(runs: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
     """Return all records, and those of one family as a suite."""
     return {ALL: runs, "half": runs[runs["family"] == FAMILIES[0]]}
 
+
+SEARCH = Search(
+    optimizer="adam", n_settings=4, n_tasks=2, k=(1, 2, 4), by_task=(20.0, 14.0, 10.0), once=(22.0, 20.0, 19.0)
+)
 
 CLIP = Clip(
     name="a nod",

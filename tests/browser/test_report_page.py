@@ -126,14 +126,13 @@ def test_what_a_filter_changed_is_said_to_those_who_do_not_see(wide):
     assert wide.execute_script("return document.getElementById('said').innerText") != region[2]
 
 
-@pytest.mark.parametrize("name", ["ecdf", "profile", "memory", "courses", "precision"])
+@pytest.mark.parametrize("name", ["ecdf", "profile", "memory", "courses", "precision", "tuning"])
 def test_a_figure_is_drawn_when_it_comes_into_sight(wide, name):
     wide.execute_script("document.getElementById(arguments[0]).scrollIntoView()", name)
     drawn = ".heatmaplayer image, " if name == "precision" else ""
     marks = f"{drawn}.scatterlayer .js-line[d], .scatterlayer .points path"
-    wait(wide, f"document.querySelectorAll('#{name}-plot').length && "
-               f"document.getElementById('{name}-plot').querySelectorAll('{marks}').length > 0")  # fmt: skip
-    said = wide.execute_script("return document.getElementById(arguments[0]).ariaLabel", f"{name}-plot")
+    wait(wide, f"document.querySelector('#{name} .plot').querySelectorAll('{marks}').length > 0")  # fmt: skip
+    said = wide.execute_script("return document.querySelector(arguments[0]).ariaLabel", f"#{name} .plot")
     assert len(said) > 20
 
 

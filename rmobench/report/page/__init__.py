@@ -1,8 +1,8 @@
 """One HTML page that needs nothing else: no network, no other file.
 
 `selections` makes the boards of every combination of filters, `figures` turns curves into few digits, `tables` is what
-the page says without a filter, `poses` are motions to be shown, `render` writes the page. The page's script only shows what
-is in it: it computes nothing.
+the page says without a filter, `poses` are motions to be shown, `render` writes the page. The page's script only shows
+what is in it: it computes nothing.
 """
 
 from rmobench.report.page.poses import Clip, read_clips

@@ -15,12 +15,12 @@ from rmobench.report.page.figures import Json, heat_map, ill, traced
 from rmobench.report.page.poses import Clip
 from rmobench.report.page.selections import ALL
 from rmobench.report.page.tables import claims, environments, not_run
-from rmobench.statistics import PrecisionBoard, pathologies, places
+from rmobench.statistics import PrecisionBoard, Search, pathologies, places
 from rmobench.types import Skip
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-SCRIPTS = ("dom.js", "filters.js", "figures.js", "pathologies.js", "poses.js", "main.js")
+SCRIPTS = ("dom.js", "filters.js", "figures.js", "pathologies.js", "searches.js", "poses.js", "main.js")
 """In this order."""
 
 
@@ -35,6 +35,7 @@ class Material:
     judged: Sequence[Judged] = ()
     figures: Mapping[str, bytes] = field(default_factory=dict)  # claim -> PNG
     poses: Sequence[Clip] = ()
+    searches: Sequence[Search] = ()
 
 
 def render(material: Material) -> str:
@@ -42,7 +43,7 @@ def render(material: Material) -> str:
 
     Args:
         material: All of it; without records at two precisions, pathologies or claims their sections say so;
-            without poses there is no such section.
+            without poses or tuning there is no such section.
 
     Returns:
         HTML that loads nothing: its policy forbids it.
@@ -75,6 +76,7 @@ def render(material: Material) -> str:
         environments=environments(places(runs)),
         has_precisions=bool(material.precisions),
         has_pathologies=bool(pathologies(runs)),
+        has_searches=bool(material.searches),
         has_poses=bool(material.poses),
     )
 
@@ -95,6 +97,7 @@ def _data(material: Material) -> dict[str, Any]:
         "precisions": {suite: heat_map(board) for suite, board in material.precisions.items()},
         "pathologies": ill(pathologies(material.runs)),
         "poses": list(material.poses),
+        "searches": list(material.searches),
     }
 
 

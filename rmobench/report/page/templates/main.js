@@ -31,6 +31,7 @@ if (find("ill-precision")) {
 show();
 drawPrecision();
 drawPathologies();
+offerSearches();
 offerClips();
 
 // A link to a claim opens it.
@@ -41,5 +42,10 @@ function openTarget() {
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawFigures(); drawPrecision(); if (find("pose-clip")) drawPose(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  drawFigures();
+  drawPrecision();
+  if (find("search-kind")) drawSearches();
+  if (find("pose-clip")) drawPose();
+});
 document.documentElement.dataset.ready = "yes";
