@@ -10,7 +10,7 @@ import pandas as pd
 
 from rmobench.report.numbers import cost
 from rmobench.report.page.figures import Json, banded, rounded, sheet_json
-from rmobench.report.sheets import COUNTED, count, sheets, title, upcasts
+from rmobench.report.sheets import COUNTED, count, ended, sheets, title, upcasts
 from rmobench.statistics import RULESETS, Leaderboard, chosen, ecdf_bands, leaderboard, profile_bands, rulesets
 from rmobench.types import AXES
 
@@ -78,6 +78,8 @@ def board_of(selection: Selection) -> list[tuple[list[str], Json]]:
 
 def _shown(board: Leaderboard) -> dict[str, Any]:
     """Return the sheets that the terminal shows, and the numbers of the figures."""
+    told = sheets(board, per_task=False)
+    told = told[:-1] if board.endings else told  # the last one says how trials ended
     return {
         "title": title(board),
         "said": ", ".join(
@@ -90,7 +92,8 @@ def _shown(board: Leaderboard) -> dict[str, Any]:
         ),
         "notes": [*board.notes, *upcasts(board)],
         "baseline": board.baseline,
-        "sheets": [sheet_json(sheet) for sheet in sheets(board, per_task=False)],
+        "sheets": [sheet_json(sheet) for sheet in told],
+        "ended": sheet_json(ended(board)) if board.endings else None,
         "spent": [
             [row.optimizer, *map(rounded, (row.step_s, row.state_bytes, row.peak_bytes, row.model_bytes))]
             for row in board.rows

@@ -28,12 +28,9 @@ function offer() {
 const chosen = () => Object.fromEntries(FILTERS.map((name) => [name, find(`filter-${name}`).value]));
 const current = () => data.boards[data.index[FILTERS.map((name) => find(`filter-${name}`).value).join("|")]];
 
-// The suite's own board without the other filters holds the same ERTs.
 function showBoard() {
   const board = current();
-  const [first, ...others] = board.sheets;
-  const ended = others.filter((sheet) => sheet.title.startsWith("How trials ended"));
-  const spent = others.filter((sheet) => !ended.includes(sheet));
+  const [first, ...spent] = board.sheets;
   find("said").textContent = board.said;
   find("board-title").textContent = board.title;
   find("board-notes").hidden = board.notes.length === 0;
@@ -41,7 +38,7 @@ function showBoard() {
   find("board").replaceChildren(table(first, 1));
   whenOpen(find("spending-tables"), () => find("spending-tables").replaceChildren(...spent.map((sheet) => table(sheet))));
   whenOpen(find("erts-table"), () => find("erts-table").replaceChildren(table(erts(board))));
-  find("ended").replaceChildren(...(ended.length ? ended.map((sheet) => table(sheet))
+  find("ended").replaceChildren(...(board.ended ? [table(board.ended)]
     : [make("p", {}, "Every trial of this board solved its task or spent its budget.")]));
 }
 
