@@ -2,7 +2,7 @@
 
 A setting's cost on a task is its ERT at the headline rung, a task without a hit counting as one hit in twice as many
 trials, as in `winners`. Of n settings that were tried, k are drawn without replacement; the i-th best of the n is
-the best of the draw with probability C(n - i, k - 1) / C(n, k), i from 1. Logarithms are averaged, over draws and tasks.
+the best of the draw with probability C(n - i, k - 1) / C(n, k), i from 1. Logarithms are averaged over draws and tasks.
 
 Source: Dodge et al. 2019, EMNLP, arXiv 1909.03004, who draw with replacement; without: order statistics.
 """
