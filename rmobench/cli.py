@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,10 +19,11 @@ from rmobench.types import OptimizerSpec, Record, Skip, Status, TaskSpec
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from rmobench.harness.contract import Finding
     from rmobench.harness.plan import Plan, Planned, Refusal
     from rmobench.metatrain.recipe import Recipe
     from rmobench.metatrain.train import Training
-    from rmobench.statistics import PrecisionBoard
+    from rmobench.statistics import PrecisionBoard, Search
 
 STORE = Path("results/records")
 REFERENCE = Path("results/reference")
@@ -353,6 +354,7 @@ def leaderboard_(
     family: Annotated[str | None, typer.Option(help="Only tasks of this family.")] = None,
     task: Annotated[str | None, typer.Option(help="Only this task: its name, or with all its arguments.")] = None,
     precision: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
+    ruleset: Annotated[str | None, typer.Option(help="Only these: defaults, tuned, settings.")] = None,
     axis: AxisOption = "n_grad",
     rung: RungOption = None,
     baseline: BaselineOption = None,
@@ -362,6 +364,7 @@ def leaderboard_(
     store: StoreOption = STORE,
 ) -> None:
     """Rank the optimizers from the records."""
+    from rmobench.statistics import chosen
     from rmobench.store import load
 
     runs: DataFrame = load(store)
@@ -369,7 +372,7 @@ def leaderboard_(
     if suite is not None:
         plan = _plan(suite, [], [], precision, "cpu", None, None, None, 1)
         runs, skips = _of_suite(_labelled(runs, plan), plan, suite), plan.skips
-    runs = _newest(_filtered(runs, family=family, task=task, precision=precision))
+    runs = _newest(chosen(runs, family=family, task=task, precision=precision, ruleset=ruleset))
     _show_board(
         runs, skips, axis=axis, rung=rung, baseline=baseline, json=json, as_markdown=markdown, per_task=per_task
     )
@@ -377,36 +380,22 @@ def leaderboard_(
 
 def _of_suite(runs: DataFrame, plan: Plan, suite: str) -> DataFrame:
     """Keep what was run on a suite's tasks at its precisions and budgets, other optimizers and devices included."""
-    cells = {(p.trial.task_label, p.trial.precision, p.trial.budget.n_calls) for p in plan.trials}
-    there = zip(runs["task"], runs["precision"], runs["budget_calls"], strict=True)
-    kept: DataFrame = runs[[cell in cells for cell in there]]
+    from rmobench.statistics import of_cells
+
+    kept = of_cells(runs, {(p.trial.task_label, p.trial.precision, p.trial.budget.n_calls) for p in plan.trials})
     if kept.empty:
         raise InputError(f"no records of the suite {suite} at its budget. `rmobench run {suite}` makes them.")
     return kept
 
 
-def _filtered(runs: DataFrame, *, family: str | None, task: str | None, precision: str | None) -> DataFrame:
-    for column, wanted in (("family", family), ("precision", precision)):
-        if wanted is not None:
-            known = sorted(runs[column].unique())
-            runs = runs[runs[column].isin(wanted.split(","))]
-            if runs.empty:
-                raise InputError(f"got --{column} {wanted}; the records have {', '.join(known)}.")
-    if task is not None:
-        known = sorted(runs["task"].unique())
-        runs = runs[(runs["task"] == task) | (runs["task_name"] == task)]
-        if runs.empty:
-            raise InputError(f"got --task {task}; the records have {', '.join(known)}.")
-    return runs
-
-
 def _newest(runs: DataFrame) -> DataFrame:
-    """Of records that differ only in version or budget, keep the newest."""
-    same = ["task", "optimizer", "precision", "device", "seed"]
-    newest = runs.sort_values("started_at", kind="stable").drop_duplicates(same, keep="last").sort_index()
-    if (n := len(runs) - len(newest)) > 0:
+    """Of records that differ only in version or budget, keep the newest, and say how many there were."""
+    from rmobench.statistics import newest
+
+    kept = newest(runs)
+    if (n := len(runs) - len(kept)) > 0:
         typer.secho(f"{n} records of older versions or other budgets are left out", err=True, fg="yellow")
-    return newest
+    return kept
 
 
 def _show_board(
@@ -465,14 +454,14 @@ def precision_(
 ) -> None:
     """Say what each precision costs each optimizer: penalty, failures, floor, state, upcasts, breaking points."""
     from rmobench.report import json_text, terminal
-    from rmobench.statistics import robustness
+    from rmobench.statistics import chosen, robustness
     from rmobench.store import load
 
     runs: DataFrame = load(store, trace=True)
     if suite is not None:
         plan = _plan(suite, [], [], None, "cpu", None, None, None, 1)
         runs = _of_suite(_labelled(runs, plan), plan, suite)
-    board = robustness(_newest(_filtered(runs, family=family, task=task, precision=None)), axis=axis, rung=rung)
+    board = robustness(_newest(chosen(runs, family=family, task=task)), axis=axis, rung=rung)
     if export is not None:
         _export_precisions(board, export, f"{Path(suite or 'records').stem}_robustness")
     if json:
@@ -644,6 +633,177 @@ def _metatrain(recipe: Recipe, checkpoint: Path) -> Training:
             typer.secho(said, err=True)
         raise typer.Exit(130) from None
     return training or load_checkpoint(recipe, checkpoint)  # which was complete already
+
+
+# --- report ------------------------------------------------------------------------------------------------
+
+
+@app.command("report")
+def report_(
+    suite: Annotated[str | None, typer.Argument(help="Only this suite's trials; default: all.")] = None,
+    out: Annotated[Path, typer.Option(help="HTML file to write; it needs nothing else.")] = Path("report.html"),
+    claims: Annotated[
+        Path | None, typer.Option(help="Folder of the records that claims are examined on; default: the reference's.")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="JSON file of motions to show, see rmobench/report/README.md.")
+    ] = None,
+    tuning: Annotated[Path | None, typer.Option(help="Store of tuning records, as `rmobench tune` leaves it.")] = None,
+    store: StoreOption = STORE,
+) -> None:
+    """Write one offline HTML page: boards with filters, figures, precisions, claims, failures, environment."""
+    from rmobench.report.page import Material, read_clips, render
+    from rmobench.store import load
+    from rmobench.store.record_files import write_whole
+
+    _check_writable(out, ".html")
+    if claims is not None and not claims.is_dir():
+        raise InputError(f"got --claims {claims}, expected a folder with SUITE.parquet files.")
+    clips = read_clips(poses) if poses is not None else ()
+    runs: DataFrame = load(store, trace=True)
+    everything, skips = _by_suite(runs, suite)
+    page = render(
+        Material(
+            runs=next(iter(everything.values())),
+            boards=_boards(everything),
+            precisions=_precisions(everything),
+            skips=skips,
+            poses=clips,
+            searches=_searches(tuning),
+            **_judged(claims or REFERENCE),
+        )
+    )
+    write_whole(out, page.encode())
+    print(f"wrote {out}: {len(page) / 2**20:.1f} MiB")
+
+
+def _by_suite(runs: DataFrame, only: str | None) -> tuple[dict[str, DataFrame], tuple[Skip, ...]]:
+    """Return the records to show, all and of every suite that has some or of the only one, and what the suites skip."""
+    from rmobench.harness.suite import suites
+    from rmobench.report.page import ALL
+
+    if only is not None:
+        plan = _plan(only, [], [], None, "cpu", None, None, None, 1)
+        return {Path(only).stem: _newest(_of_suite(_labelled(runs, plan), plan, only))}, plan.skips
+    found, skips = {ALL: _newest(runs)}, dict[Skip, None]()
+    ids = set(runs["id"])
+    for name in suites():
+        try:
+            plan = _plan(name, [], [], None, "cpu", None, None, None, 1)
+        except InputError:
+            continue  # a suite of this folder that does not hold: `rmobench list suites` says why
+        if plan.ids & ids:
+            found[name] = _newest(_of_suite(_labelled(runs, plan), plan, name))
+            skips |= dict.fromkeys(plan.skips)
+    return found, tuple(skips)
+
+
+def _boards(runs: dict[str, DataFrame]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Judge every combination of the page's filters, with a progress bar."""
+    from rich.progress import track
+
+    from rmobench.report.page import board_of, selections
+
+    for selection in track(selections(runs), "boards", console=_console(stderr=True), transient=True):
+        yield from board_of(selection)
+
+
+def _precisions(runs: dict[str, DataFrame]) -> dict[str, PrecisionBoard]:
+    """Judge the precisions where there are several; of all records together only if no suite has them."""
+    from rmobench.statistics import robustness
+
+    several = {name: r for name, r in runs.items() if r["precision"].nunique() > 1}
+    suites = dict(list(several.items())[1:]) if len(several) > 1 else several
+    return {name: robustness(_at_several(r)) for name, r in suites.items()}
+
+
+def _at_several(runs: DataFrame) -> DataFrame:
+    """Keep the pairs that ran at more than one precision."""
+    n = runs.groupby(["task", "optimizer"], observed=True)["precision"].transform("nunique")
+    return runs[n > 1] if (n > 1).any() else runs
+
+
+def _searches(tuning: Path | None) -> tuple[Search, ...]:
+    """Say what tuning was worth, from trials on tuning seeds only."""
+    from rmobench.harness.tuning import FIRST_SEED
+    from rmobench.statistics import newest, searches
+    from rmobench.store import load
+
+    if tuning is None:
+        return ()
+    runs: DataFrame = load(tuning)
+    return searches(newest(runs[runs["seed"] >= FIRST_SEED]))
+
+
+def _judged(store: Path) -> dict[str, Any]:
+    """Examine the claims and draw their figures; nothing where there is no store of them."""
+    from rmobench.claims import choose_claims, draw, examine, gather
+    from rmobench.claims.figures import png
+
+    if not store.is_dir():
+        return {}
+    chosen = choose_claims()
+    evidence = gather(chosen, store)
+    drawn = {claim.name: figure for claim in chosen if (figure := draw(claim, evidence)) is not None}
+    return {
+        "judged": [(claim, examine(claim, evidence)) for claim in chosen],
+        "figures": {name: png(figure, dpi=100) for name, figure in drawn.items()},
+    }
+
+
+# --- check -------------------------------------------------------------------------------------------------
+
+
+@app.command("check")
+def check_(
+    name: Annotated[str, typer.Argument(help="An optimizer, package.module:Class among them, or a task.")],
+    json: JsonOption = False,
+) -> None:
+    """Run the contract on an optimizer or a task: a verdict with advice in a minute; exit with 1 if it is broken."""
+    from rmobench.registry import parse_selector
+    from rmobench.report import contract
+
+    bare, _ = parse_selector(name)
+    known = {**optimizers(), **tasks()}
+    if ":" not in bare and bare not in known:
+        from rmobench.errors import UnknownNameError
+
+        raise UnknownNameError("optimizer or task", bare, known)
+    found = []
+    with _console(stderr=True).status("checking", spinner="line") as status:
+        for finding in _findings_on_task(name) if bare in tasks() else _findings_on_optimizer(name):
+            status.update(finding.states)
+            found.append(finding)
+    print(contract.as_json(name, found), end="") if json else _console().print(contract.terminal(name, found))
+    if not all(finding.holds for finding in found):
+        raise typer.Exit(1)
+
+
+def _findings_on_optimizer(name: str) -> Iterator[Finding]:
+    from rmobench.harness.contract import OPTIMIZER_CHECKS, examine, pairs_of
+    from rmobench.registry import choose_optimizers
+
+    for optimizer in choose_optimizers(name):
+        pairs = pairs_of(optimizer)
+        if not pairs:
+            reason = unavailable(optimizer.spec, optimizer.hyper) or "no registered task offers what it needs"
+            raise InputError(f"{name} cannot be checked here: {reason}.")
+        for pair in pairs:
+            yield from examine(OPTIMIZER_CHECKS, pair, on=pair.task.spec.name)
+
+
+def _findings_on_task(name: str) -> Iterator[Finding]:
+    """Run the task's own checks, and the optimizer that fits first once on it."""
+    from rmobench.harness.contract import OPTIMIZER_CHECKS, TASK_CHECKS, Pair, examine, optimizer_for
+    from rmobench.registry import choose_optimizers, choose_tasks
+
+    (task,) = choose_tasks(name)
+    if (reason := unavailable(task.spec, task.args)) is not None:
+        raise InputError(f"{name} cannot be checked here: {reason}.")
+    yield from examine(TASK_CHECKS, task, on=task.spec.name)
+    if (fitting := optimizer_for(task.spec.name)) is not None:
+        pair = Pair(optimizer=choose_optimizers(fitting)[0], task=task)
+        yield from examine(OPTIMIZER_CHECKS[:1], pair, on=fitting)
 
 
 # --- publish, merge, data, doctor --------------------------------------------------------------------------

@@ -71,6 +71,12 @@ def test_its_table_is_the_reference_boards():
     assert [line for line in table if line not in board] == []
 
 
+def test_its_claims_are_those_of_the_claims_page():
+    page = (ROOT / "results" / "reference" / "CLAIMS.md").read_text(encoding="utf-8")
+    table = [line for line in README.partition("<!-- claims")[2].partition("\n\n")[0].splitlines() if line[:1] == "|"]
+    assert table == page.split("\n\n")[1].splitlines()
+
+
 def test_the_reference_board_regenerates_from_its_records():
     from rmobench.report import markdown
     from rmobench.statistics import leaderboard

@@ -5,6 +5,7 @@ matplotlib is imported by the functions that draw.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,4 +96,11 @@ def colour(optimizer: str) -> str:
 def write_png(figure: Figure, path: Path) -> None:
     """Write a figure; the same figure gives the same bytes wherever matplotlib's version is the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format="png")
+    path.write_bytes(png(figure))
+
+
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
+    """Return a figure as a PNG file."""
+    file = BytesIO()
+    figure.savefig(file, dpi=dpi, format="png")
+    return file.getvalue()

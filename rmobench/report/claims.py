@@ -19,6 +19,9 @@ from rmobench.types import Interval
 SHAPE = 1
 """Version of the JSON; grows when a key is renamed or removed, not when one is added."""
 
+REFERENCE = "results/reference"
+"""Folder of the committed records, as commands name it."""
+
 SAID = {Verdict.holds: "holds", Verdict.does_not_hold: "does not hold", Verdict.undecided: "undecided"}
 STYLE = {Verdict.holds: "green", Verdict.does_not_hold: "red", Verdict.undecided: "yellow"}
 HEAD = ("measure", "value [low, high]", "unit", "wants", "verdict")
@@ -51,7 +54,9 @@ def detail(claim: Claim, finding: Finding) -> RenderableType:
     title = Text.assemble((claim.name, "bold"), ": ", _said(finding.verdict), f" · {finding.n_records} records")
     told = [Text.assemble((f"{name}: ", "bold"), text) for name, text in _paragraphs(claim)]
     notes = [Text(f"! {note}", style="yellow") for note in finding.notes]
-    return Group(title, *told, *notes, *([_measures(finding)] if finding.measures else []))
+    again = [Text(f"  {command}", style="dim") for command in commands(claim)]
+    measures = [_measures(finding)] if finding.measures else []
+    return Group(title, *told, *notes, *measures, Text("Again:", style="bold"), *again)
 
 
 def _measures(finding: Finding) -> Table:
@@ -90,9 +95,10 @@ def _section(claim: Claim, finding: Finding, figure: str | None) -> list[str]:
         f"## {claim.name}: {SAID[finding.verdict]}",
         *(fill(f"**{name}:** {text}", width=120, break_long_words=False) for name, text in _paragraphs(claim)),
         *(["\n".join(f"> {note}  " for note in finding.notes)] if finding.notes else []),
-        *([_table(HEAD, [_row(m) for m in _deciding_first(finding)])] if finding.measures else []),
+        *([_table(HEAD, rows(finding))] if finding.measures else []),
         *([f"![{claim.name}]({figure})"] if figure is not None else []),
         f"{finding.n_records} records. Intervals are 95 %; ∞: nothing was reached, or too few to say.",
+        "Again:\n\n" + "\n".join(f"    {command}" for command in commands(claim)),
     ]
 
 
@@ -122,6 +128,7 @@ def _entry(claim: Claim, finding: Finding) -> dict[str, object]:
         "n_records": finding.n_records,
         "measures": [asdict(m) | {"verdict": m.verdict} for m in finding.measures],
         "notes": finding.notes,
+        "commands": commands(claim),
     }
 
 
@@ -135,6 +142,19 @@ def _paragraphs(claim: Claim) -> list[tuple[str, str]]:
         ("Measured", claim.measurement),
         ("Not covered", claim.not_covered),
     ]
+
+
+def commands(claim: Claim) -> tuple[str, ...]:
+    """Return what measures a claim again: its records, where it has some, then its verdict and figure."""
+    runs = tuple(f"rmobench run {suite} --export {REFERENCE}" for suite in claim.suites)
+    recipes = ("optimus_short", "adafactor_mlp_short") if claim.metatraining else ()
+    trains = tuple(f"rmobench metatrain {r} --seed N --curves {REFERENCE}/metatraining.json" for r in recipes)
+    return (*runs, *trains, f"rmobench claims {claim.name} --store {REFERENCE}")
+
+
+def rows(finding: Finding) -> list[tuple[str, ...]]:
+    """Return the measures under HEAD, those that decide first."""
+    return [_row(m) for m in _deciding_first(finding)]
 
 
 def _deciding_first(finding: Finding) -> tuple[Measure, ...]:

@@ -51,8 +51,8 @@ def title(board: Leaderboard) -> str:
             what,
             board.precision,
             f"{COUNTED[board.axis]} to {rung}",
-            f"{_count(board.n_records, 'record')}",
-            f"{_count(board.n_seeds, 'seed')}",
+            f"{count(board.n_records, 'record')}",
+            f"{count(board.n_seeds, 'seed')}",
             f"at most {' or '.join(f'{n:,}' for n in board.budgets[:3])} calls a trial",
             where,
         )
@@ -173,7 +173,7 @@ def ended(board: Leaderboard) -> Sheet:
         title="How trials ended (neither solved nor out of budget)",
         head=("optimizer", "status", "trials", "first message"),
         rows=tuple(
-            (e.optimizer, e.status, f"{e.n_trials} on {_count(e.n_tasks, 'task')}", f"{e.task}: {_short(e.error)}")
+            (e.optimizer, e.status, f"{e.n_trials} on {count(e.n_tasks, 'task')}", f"{e.task}: {_short(e.error)}")
             for e in board.endings
         ),
         n_words=4,
@@ -186,7 +186,7 @@ def skipped(skips: Sequence[Skip]) -> Sheet:
     for skip in sorted(skips, key=lambda s: (s.reason, s.optimizer, s.task)):
         by_reason.setdefault(skip.reason, []).append(skip)
     return Sheet(
-        title=f"Not run ({_count(len(skips), 'pair')})",
+        title=f"Not run ({count(len(skips), 'pair')})",
         head=("reason", "pairs", "optimizers", "tasks"),
         rows=tuple(_skipped_row(reason, group) for reason, group in by_reason.items()),
         n_words=4,
@@ -216,7 +216,8 @@ def upcasts(board: Leaderboard) -> list[str]:
     ]
 
 
-def _count(n: int, noun: str) -> str:
+def count(n: int, noun: str) -> str:
+    """Write a number of things: 1 task, 2 tasks."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -105,3 +108,31 @@ def _words(
     n = "" if threads is None else f", {threads:.0f} thread{'' if threads == 1 else 's'}"
     beside = "" if jobs in (None, 1) else f", {jobs:.0f} trials at once"
     return f"{where}{n}{beside}, torch {torch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and with what some of the records were measured; None: unknown."""
+
+    machine: str | None
+    env_device: str | None
+    threads: int | None
+    jobs: int | None
+    torch: str | None
+    python: str | None
+    driver: str | None
+    n_records: int
+
+
+def places(runs: pd.DataFrame) -> tuple[Place, ...]:
+    """Count the records of each environment, the most frequent first."""
+    columns = [*PLACE, "python", "driver"]
+    table = runs.reindex(columns=columns).astype(object)
+    counts = Counter(table.where(table.notna(), None).itertuples(index=False, name=None))
+    found = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return tuple(Place(**dict(zip(columns, map(_whole, key), strict=True)), n_records=n) for key, n in found)
+
+
+def _whole(value: Any) -> Any:
+    """Turn the counts that pandas holds as floats back into whole numbers."""
+    return int(value) if isinstance(value, float) else value

@@ -1,50 +1,22 @@
-"""Which optimizer a test takes for a task, and which task for an optimizer."""
+"""Which pairs the tests of the registry take."""
 
-from rmobench.registry import choose_optimizers, choose_tasks, optimizers, tasks, why_not
+from rmobench.harness.contract import Pair, optimizer_for, pairs_of
+from rmobench.registry import choose_optimizers, choose_tasks, optimizers, tasks
 
-OPTIMIZERS = sorted(name for name, spec in optimizers().items())
-TASKS = sorted(name for name, spec in tasks().items())
-
-
-SHAPED = {"gmlstm": "pca_digits"}
-"""Optimizers whose weights fit frames of one shape only, and a task that has it."""
-
-
+OPTIMIZERS = sorted(optimizers())
+TASKS = sorted(tasks())
 DEAR = ("minilm_reviews", "smollm2_reviews")
 """Tasks whose build or single step takes seconds."""
 
 
-def optimizer_for(task: str) -> str:
-    """The first registered optimizer that fits the task, Adam before all."""
-    spec = tasks()[task]
-    fitting = [o for o in ("adam", *OPTIMIZERS) if why_not(optimizers()[o], spec) is None]
-    assert fitting, f"no registered optimizer fits {task}"
-    return fitting[0]
+def pairs() -> list[tuple[str, Pair | None]]:
+    """Every optimizer with the tasks that the contract takes for it; None where a package is missing."""
+    found = [(name, pairs_of(choose_optimizers(name)[0])) for name in OPTIMIZERS]
+    return [(name, pair) for name, mine in found for pair in (mine or [None])]
 
 
-def task_for(optimizer: str) -> str | None:
-    """The first registered task that the optimizer fits, the quadratic before all; None if a package is missing.
-
-    Cheap ones go before the others.
-    """
-    spec = optimizers()[optimizer]
-    preferred = SHAPED.get(optimizer, "quadratic")
-    fitting = [
-        t for t in (preferred, *sorted(TASKS, key=lambda t: not tasks()[t].cheap)) if why_not(spec, tasks()[t]) is None
-    ]
-    return fitting[0] if fitting else None
-
-
-CURVED = "pca_digits"
-"""A task on a manifold."""
-
-
-def pairs() -> list[tuple[str, str | None]]:
-    """Every optimizer with a task that it fits, and those for manifolds with one on a manifold too."""
-    found = [(name, task_for(name)) for name in OPTIMIZERS]
-    curved = [(o, CURVED) for o, on in found if on not in (None, CURVED) and optimizers()[o].handles]
-    return sorted([*found, *((o, t) for o, t in curved if why_not(optimizers()[o], tasks()[t]) is None)])
-
-
-def chosen(task: str, optimizer: str):
+def chosen(task: str):
+    """A task, and an optimizer that fits it, as a plan takes them."""
+    optimizer = optimizer_for(task)
+    assert optimizer is not None, f"no registered optimizer fits {task}"
     return choose_tasks(task), choose_optimizers(optimizer)

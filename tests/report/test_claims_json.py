@@ -37,6 +37,7 @@ class Entry(Strict):
     n_records: int
     measures: list[Number]
     notes: list[str]
+    commands: list[str]
 
 
 class Page(Strict):

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 TUNED = ("second_order_tuned", "second_order_bf16_tuned")
-DEFAULTS = ("second_order", "second_order_vit")
-SAID = dict.fromkeys(TUNED, "tuned") | {"second_order": "defaults", "second_order_vit": "Transformer at defaults"}
+DEFAULTS = ("second_order",)
 CONTROLS = "second_order_controls"
 OURS = ("kfac", "ingd", "ikfac", "singd", "singd_hierarchical")
-PEERS = ("shampoo", "soap", "singd_package")
 DECIDING = ("ingd", "singd")
 BASELINES = ("adamw", "sgd")
 ENDING = "_tuned"
@@ -40,7 +38,7 @@ def measure(evidence: Evidence) -> Finding:
     found: list[Measure] = []
     for (suite, precision), group in runs.groupby(["suite", "precision"], sort=False):
         tuned = suite in TUNED
-        said = f"{precision}, {SAID[suite]}"
+        said = f"{precision}, {'tuned' if tuned else 'defaults'}"
         found += list(_of(group, said, ending=ENDING if tuned else "", decides=tuned))
         if tuned:
             resting = controls[controls["precision"] == precision]
@@ -49,7 +47,7 @@ def measure(evidence: Evidence) -> Finding:
 
 
 def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterator[Measure]:
-    for name in (*OURS, *PEERS, *BASELINES):
+    for name in (*OURS, *BASELINES):
         mine = runs[runs["optimizer"] == name + ending]
         if n := len(mine):
             failed = success_rate(int(mine["failed"].sum()), n)
@@ -60,9 +58,7 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
     for axis, counted in (("step", "iterations"), ("time_s", "seconds")):
         erts = judged(by_seed, axis=axis)
         missed = _missed(by_seed, erts)
-        for ours in (*OURS, *PEERS):
-            if ours + ending not in set(runs["optimizer"]):
-                continue
+        for ours in OURS:
             for baseline in BASELINES:
                 pair = [column(erts, "ert", name + ending) for name in (ours, baseline)]
                 either = int((np.isfinite(pair[0]) | np.isfinite(pair[1])).sum())
@@ -117,7 +113,7 @@ def figure(evidence: Evidence) -> Figure:
     drawn, found = panels(len(TUNED), width=4.2, height=3.4)
     for axes, suite in zip(found, TUNED, strict=True):
         runs = evidence.runs[suite]
-        for name in (*OURS, *(peer for peer in PEERS if peer + ENDING in set(runs["optimizer"])), *BASELINES):
+        for name in (*OURS, *BASELINES):
             reached(axes, runs, name + ENDING, name)
         axes.set(
             xscale="log", xlabel="iterations", title=", ".join(sorted(runs["precision"].unique())), ylim=(0.0, 1.0)
