@@ -9,9 +9,10 @@ from torch.nn.functional import normalize
 from rmobench.data.recording import JOINTS, PARENTS
 
 PELVIS, SPINE, THORAX, NECK, HEAD = (JOINTS.index(name) for name in ("pelvis", "spine", "thorax", "neck", "head"))
-HIPS, SHOULDERS = (
-    tuple(JOINTS.index(f"{side}_{joint}") for side in ("left", "right")) for joint in ("hip", "shoulder")
+HIPS, SHOULDERS, ANKLES = (
+    tuple(JOINTS.index(f"{side}_{joint}") for side in ("right", "left")) for joint in ("hip", "shoulder", "ankle")
 )
+"""The right one first."""
 LEGS = tuple(JOINTS.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle"))
 CHAIN = (SPINE, THORAX, HEAD)
 LIMBS = tuple(
@@ -32,8 +33,8 @@ def aims(positions_m: Tensor, home_m: Tensor) -> Tensor:
         home_m: Our landmarks where the body is at rest, upright, x forward [17, 3].
     """
     placed: dict[int, Tensor] = {PELVIS: _leg(home_m) / _leg(positions_m).mean() * positions_m[..., PELVIS, :]}
-    pelvis = _frame(_between(positions_m, HIPS), positions_m[..., SPINE, :] - positions_m[..., PELVIS, :])
-    trunk = _frame(_between(positions_m, SHOULDERS), positions_m[..., THORAX, :] - positions_m[..., SPINE, :])
+    pelvis = frame(_between(positions_m, HIPS), positions_m[..., SPINE, :] - positions_m[..., PELVIS, :])
+    trunk = frame(_between(positions_m, SHOULDERS), positions_m[..., THORAX, :] - positions_m[..., SPINE, :])
     for joint in CHAIN:
         carrier = PELVIS if joint == SPINE else SPINE if joint == THORAX else THORAX
         placed[joint] = placed[carrier] + _along(positions_m, home_m, carrier, joint)
@@ -55,14 +56,22 @@ def _along(positions_m: Tensor, home_m: Tensor, carrier: int, joint: int) -> Ten
 
 def _between(positions_m: Tensor, pair: tuple[int, ...]) -> Tensor:
     """Return the vector from the right joint of a pair to the left one [..., 3]."""
-    left, right = pair
+    right, left = pair
     return positions_m[..., left, :] - positions_m[..., right, :]
 
 
-def _frame(left: Tensor, up: Tensor) -> Tensor:
-    """Return the rotation [..., 3, 3] whose second column is `left`, and whose third is what of `up` is normal to it."""
-    y = normalize(left, dim=-1)
-    z = normalize(up - (up * y).sum(-1, keepdim=True) * y, dim=-1)
+def frame(left: Tensor, up: Tensor, *, upright: bool = False) -> Tensor:
+    """Return the rotation [..., 3, 3] whose columns point forward, left and up.
+
+    Args:
+        left: Where left is [..., 3].
+        up: Where up is [..., 3].
+        upright: Keep `up` and make `left` normal to it, instead of the other way round.
+    """
+    first, second = (up, left) if upright else (left, up)
+    kept = normalize(first, dim=-1)
+    other = normalize(second - (second * kept).sum(-1, keepdim=True) * kept, dim=-1)
+    y, z = (other, kept) if upright else (kept, other)
     return torch.stack([torch.linalg.cross(y, z), y, z], dim=-1)
 
 

@@ -95,7 +95,10 @@ def looking_at(place_m: Tensor, aim_m: Tensor) -> Tensor:
 
 
 def human36m_like(
-    middle_m: tuple[float, float] = (0.0, 0.0), *, dtype: torch.dtype = torch.float64, device: torch.device | None = None
+    middle_m: tuple[float, float] = (0.0, 0.0),
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | None = None,
 ) -> Cameras:
     """Return four cameras with lenses and places about as in Human3.6M, in round numbers; pictures of SIZE_PX.
 

@@ -123,17 +123,20 @@ def window_of(task: str, data: str, clip: str, *, start_s: float, softness_m: fl
     return windows(qpos, (first,), softness_m=softness_m, many=False)
 
 
-def windows(qpos: Tensor, firsts: tuple[int, ...], *, softness_m: float, many: bool = True) -> Window:
+def windows(
+    qpos: Tensor, firsts: tuple[int, ...], *, softness_m: float, n_steps: int = N_STEPS, many: bool = True
+) -> Window:
     """Return windows of a motion that begin at these frames.
 
     Args:
         qpos: Of our body [frames, nq].
         firsts: Frames.
         softness_m: See `ground`.
+        n_steps: Control steps of a window.
         many: Keep the axis of windows, though there be one.
     """
     body = adult()
-    cut = torch.stack([qpos[first : first + N_STEPS + 1] for first in firsts])
+    cut = torch.stack([qpos[first : first + n_steps + 1] for first in firsts])
     before = torch.stack([qpos[max(0, first - 1)] for first in firsts])
     n_frames = torch.tensor([2.0 if first else 1.0 for first in firsts], dtype=qpos.dtype)
     qvel = RATE_HZ / n_frames.unsqueeze(-1) * difference(body, before, cut[:, 1])

@@ -32,9 +32,7 @@ FITTED = Weights(torques=0.0, limits=0.0, sinking=0.0, sliding=0.0, start=0.0)
     offers=("deterministic", "second_order"),
     budget=Budget(n_calls=500, time_s=120.0),
 )
-def pose_pendulum(
-    seed: int, device: torch.device, dtype: torch.dtype, *, n_rods: int = 3, n_steps: int = 8
-) -> Problem:
+def pose_pendulum(seed: int, device: torch.device, dtype: torch.dtype, *, n_rods: int = 3, n_steps: int = 8) -> Problem:
     """Fit controls and start of a chain of rods to where its ends have been.
 
     The ends were made by controls that the seed draws, so that the loss has the minimum 0. `gap` is the loss over that

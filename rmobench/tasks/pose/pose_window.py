@@ -60,4 +60,3 @@ def pose_window(
     start = perturbed(window, stream(seed, "init"))
     truth = Truth(joints=seen, feet=soles(window.body))
     return fit_problem(window, start, joints_cost(seen), truth, device=device, dtype=dtype)
-

@@ -24,8 +24,10 @@ SOFT_M = 0.003
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much each term counts. The loss has no unit: 1 is a mean square error of the joints of (0.1 m)^2, or
-    of about (22 px)^2, as which a camera 5 m away sees them.
+    """How much each term counts.
+
+    The loss has no unit: 1 is a mean square error of the joints of (0.1 m)^2, or of about (22 px)^2, as which a camera
+    5 m away sees that.
 
     Args:
         joints: Of the mean squared distance of joints from where they are seen (1/m^2).

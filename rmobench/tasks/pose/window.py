@@ -18,8 +18,8 @@ RATE_HZ = 30.0
 """Frames, and control steps, per second: that of DeepMimic's controllers."""
 
 N_SUBSTEPS = 3
-"""Steps of the engine in a control step: 1/90 s each. Finer ones move the joints by some 30 mm within half a second; the
-step belongs to the problem."""
+"""Steps of the engine in a control step: 1/90 s each. Finer ones move the joints by some 30 mm within half a second,
+so that the step belongs to the problem."""
 
 CONTROL_UNIT = 0.1
 """A control variable of 1 turns a joint's target by so much (rad)."""
@@ -101,20 +101,23 @@ class Simulated(NamedTuple):
 
 def simulate(window: Window, variables: Variables) -> Simulated:
     """Let the body move as the controllers and the ground make it."""
-    body = window.body
     start, velocity, targets = controlled(window, variables)
     qpos, qvel = rollout(
-        body, start, velocity, duration=1.0 / RATE_HZ, n_substeps=N_SUBSTEPS, targets=targets, ground=window.ground
+        window.body,
+        start,
+        velocity,
+        duration=1.0 / RATE_HZ,
+        n_substeps=N_SUBSTEPS,
+        targets=targets,
+        ground=window.ground,
     )
-    pulls = body.drives.stiffness * difference(body, qpos[..., :-1, :], targets)
-    torques = (pulls - body.drives.drive_damping * qvel[..., :-1, :]) @ body.drives.driven.mT
-    return Simulated(qpos, qvel, landmarks(body, qpos), feelers(body, qpos), torques)
+    return _seen(window, qpos, qvel, targets)
 
 
-def every_step(window: Window, variables: Variables) -> tuple[Tensor, Tensor]:
-    """Return qpos [..., N_SUBSTEPS t + 1, nq] and qvel, likewise, of `simulate` after each step of the engine."""
+def every_step(window: Window, variables: Variables) -> tuple[Tensor, Tensor, Simulated]:
+    """Return what `simulate` does, and before it qpos [..., N_SUBSTEPS t + 1, nq] and qvel after each engine step."""
     start, velocity, targets = controlled(window, variables)
-    return rollout(
+    qpos, qvel = rollout(
         window.body,
         start,
         velocity,
@@ -122,6 +125,16 @@ def every_step(window: Window, variables: Variables) -> tuple[Tensor, Tensor]:
         targets=targets.repeat_interleave(N_SUBSTEPS, dim=-2),
         ground=window.ground,
     )
+    frames = slice(None, None, N_SUBSTEPS)
+    return qpos, qvel, _seen(window, qpos[..., frames, :], qvel[..., frames, :], targets)
+
+
+def _seen(window: Window, qpos: Tensor, qvel: Tensor, targets: Tensor) -> Simulated:
+    """Add places and torques to a motion at the ends of the control steps."""
+    body = window.body
+    pulls = body.drives.stiffness * difference(body, qpos[..., :-1, :], targets)
+    torques = (pulls - body.drives.drive_damping * qvel[..., :-1, :]) @ body.drives.driven.mT
+    return Simulated(qpos, qvel, landmarks(body, qpos), feelers(body, qpos), torques)
 
 
 def controlled(window: Window, variables: Variables) -> tuple[Tensor, Tensor, Tensor]:
