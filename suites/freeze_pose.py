@@ -3,9 +3,9 @@
     python -m suites.freeze_pose                    # the windows of suites/pose.toml, five seeds, 300 gradients each
     python -m suites.freeze_pose --calls 20 --seeds 1 --out /tmp/pose_window.json
 
-The runs are those of the optimizer bfgs at its defaults, in float64, side by side: every window with every seed asks for
-a gradient, then all of them are simulated as one batch. asv imports every module of this folder, so this one imports no
-torch.
+The runs are those of the optimizer bfgs at its defaults, in float64, side by side: every window with every seed asks
+for a gradient, then all of them are simulated as one batch. asv imports every module of this folder, so this one
+imports no torch.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def against(name: str, runs: pd.DataFrame, baseline: str, *, decides: bool) -> I
 
 
 def _ends(runs: pd.DataFrame) -> pd.Series:
-    """Return the MPJPE-G at the end (mm); a trial whose end is not a number has kept the easiest rung that it missed."""
+    """Return the MPJPE-G at the end (mm); an end that is no number counts as the easiest rung."""
     easiest = runs["rungs"].map(max)
     return runs["final"].where(np.isfinite(runs["final"].astype(float)), easiest).astype(float)
 

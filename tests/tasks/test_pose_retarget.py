@@ -28,7 +28,18 @@ def moved(n_frames: int = 6) -> Tensor:
     """Return configurations [frames, nq] with bent limbs, the trunk at rest, the body turned about the vertical."""
     body, time = adult(), torch.linspace(0.0, 1.0, n_frames, dtype=F64).unsqueeze(-1)
     angles = torch.zeros(n_frames, body.n_driven, dtype=F64)
-    for column, angle in {0: 0.2, 1: -0.5, 3: 0.9, 7: -0.1, 8: 0.3, 10: 0.4, 21: -0.6, 23: 1.0, 24: 0.5, 27: 0.7}.items():
+    for column, angle in {
+        0: 0.2,
+        1: -0.5,
+        3: 0.9,
+        7: -0.1,
+        8: 0.3,
+        10: 0.4,
+        21: -0.6,
+        23: 1.0,
+        24: 0.5,
+        27: 0.7,
+    }.items():
         angles[:, column] = angle * (0.5 + time[:, 0])
     turn = torch.zeros(n_frames, body.n_dofs, dtype=F64)
     turn[:, 5] = 0.7
@@ -91,7 +102,9 @@ def test_a_lying_person_lies_above_the_ground() -> None:
 
 
 def test_other_shapes_are_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"retarget: got positions of shape \[2, 32, 3\], expected \[frames, 17, 3\]"):
+    with pytest.raises(
+        ArgumentError, match=r"retarget: got positions of shape \[2, 32, 3\], expected \[frames, 17, 3\]"
+    ):
         retarget(adult(), torch.zeros(2, 32, 3))
 
 
@@ -109,5 +122,3 @@ def test_clips_are_on_our_body_within_millimetres(clip: str) -> None:
     assert feelers(body, found.qpos)[..., 2].min() > -0.03
     rates = 30.0 * difference(body, found.qpos[:-1], found.qpos[1:])
     assert rates.abs().max() < 30.0  # rad/s: one radian from a frame to the next
-
-

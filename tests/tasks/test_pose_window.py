@@ -92,7 +92,9 @@ def test_frames_are_every_third_step_of_the_engine() -> None:
 
 def test_windows_side_by_side_are_windows_one_by_one() -> None:
     body, generator = adult(), torch.Generator().manual_seed(1)
-    qpos = integrate(body, body.home.expand(20, -1), 0.05 * torch.randn(20, body.n_dofs, generator=generator, dtype=F64))
+    qpos = integrate(
+        body, body.home.expand(20, -1), 0.05 * torch.randn(20, body.n_dofs, generator=generator, dtype=F64)
+    )
     both = windows(qpos, (0, 3), softness_m=0.0025)
     drawn = perturbed(both, generator)
     together = joints_cost(landmarks(body, both.qpos))(both)(drawn, simulate(both, drawn))
@@ -171,7 +173,9 @@ def test_a_simulated_motion_needs_no_force_at_the_root() -> None:
     weight = 9.81 * window.body.mass.item()
     assert found["root_force"] < 0.02 * weight
     assert found["mpjpe_g"] == found["mpjpe"] == 0.0
-    still = window.body.home.expand(len(qpos), -1) + torch.tensor([0.0, 0.0, 1.0] + [0.0] * 29, dtype=F64)[: qpos.shape[1]]
+    still = (
+        window.body.home.expand(len(qpos), -1) + torch.tensor([0.0, 0.0, 1.0] + [0.0] * 29, dtype=F64)[: qpos.shape[1]]
+    )
     hovering = measures(window, still, torch.zeros_like(qvel), truth)
     assert hovering["root_force"] == pytest.approx(weight, rel=1e-6)
     assert hovering["penetration"] == hovering["foot_skate"] == hovering["total_variation"] == 0.0
@@ -185,7 +189,10 @@ def test_what_sinks_deeper_than_two_centimetres_is_the_residual() -> None:
     low[:, 2] -= 0.05
     lowest = feelers(window.body, window.body.home)[:, 2].min().item()
     found = measures(
-        window, low, torch.zeros(n, window.body.n_dofs, dtype=F64), Truth(joints=landmarks(window.body, low[::3]), feet=())
+        window,
+        low,
+        torch.zeros(n, window.body.n_dofs, dtype=F64),
+        Truth(joints=landmarks(window.body, low[::3]), feet=()),
     )
     assert found["penetration"] == pytest.approx(50.0 - 1000.0 * lowest, abs=1e-6)
     assert found["residual"] == pytest.approx(0.03 - lowest, abs=1e-9)
@@ -274,7 +281,7 @@ def test_every_clip_of_the_suite_is_there() -> None:
     assert not set(IN_DOMAIN) & set(HELD_OUT)
     for text, clips in (("in", IN_DOMAIN), ("out", HELD_OUT)):
         assert clips, text
-    with pytest.raises(UnknownNameError, match="no clip named 'wlak'.*Did you mean 'walk'"):
+    with pytest.raises(UnknownNameError, match=r"no clip named 'wlak'.*Did you mean 'walk'"):
         moving("deepmimic", "wlak")
     with pytest.raises(UnknownNameError, match="no source of motion named 'digits'"):
         moving("digits", "walk")
@@ -296,7 +303,9 @@ def test_what_makes_no_window_is_refused(args: dict[str, float], said: str) -> N
 
 @PRESENT
 def test_other_refusals() -> None:
-    with pytest.raises(ArgumentError, match=r"pose_clip: got n_windows=9 for walk, which has 2, expected 0, for all, to 2"):
+    with pytest.raises(
+        ArgumentError, match=r"pose_clip: got n_windows=9 for walk, which has 2, expected 0, for all, to 2"
+    ):
         pose_clip(0, CPU, F64, n_windows=9)
     with pytest.raises(ArgumentError, match=r"pose_window_2d: got noise_px=-1.0"):
         pose_window_2d(0, CPU, F64, noise_px=-1.0)

@@ -14,7 +14,7 @@ from rmobench.physics.links import Joint, Link, Motion, Point
 from rmobench.registry import task
 from rmobench.tasks.pose.fitting import Truth, fit_problem, perturbed
 from rmobench.tasks.pose.terms import Weights, joints_cost
-from rmobench.tasks.pose.window import Variables, Window, simulate
+from rmobench.tasks.pose.window import Window, simulate
 from rmobench.tasks.streams import stream
 from rmobench.types import Budget, Problem
 

@@ -166,14 +166,31 @@ class _Batch:
 def _batch(chosen: Sequence[Mapping[str, Value]], seeds: Sequence[int]) -> _Batch:
     runs, cut = [], []
     for args in chosen:
-        data, clip, start_s, softness_m = (args[name] for name in ("data", "clip", "start_s", "softness_m"))
-        assert isinstance(start_s, float) and isinstance(softness_m, float)
-        window = window_of("pose_window", str(data), str(clip), start_s=start_s, softness_m=softness_m)
+        window = _window(args)
         for seed in seeds:
             start = perturbed(window, stream(seed, "init"))
             runs.append(LongRun(window=dict(args), seed=seed, x=torch.cat([part.flatten() for part in start]).numpy()))
             cut.append(window)
-    window = replace(
-        cut[0], qpos=torch.stack([one.qpos for one in cut]), qvel=torch.stack([one.qvel for one in cut])
-    )
+    window = replace(cut[0], qpos=torch.stack([one.qpos for one in cut]), qvel=torch.stack([one.qvel for one in cut]))
     return _Batch(runs=runs, window=window, seen=landmarks(window.body, window.qpos))
+
+
+def motions_of(run: LongRun) -> dict[str, Tensor]:
+    """Return the joints (m) [frames, k, 3] as they were seen, at the run's start and at its last iterate."""
+    window = _window(run.window)
+    start = perturbed(window, stream(run.seed, "init"))
+    still = window.still()
+    parts = torch.split(torch.tensor(run.x), [like.numel() for like in still])
+    end = Variables(*(part.reshape(like.shape) for part, like in zip(parts, still, strict=True)))
+    return {
+        "seen": landmarks(window.body, window.qpos),
+        "start": simulate(window, start).joints,
+        "fit": simulate(window, end).joints,
+    }
+
+
+def _window(args: Mapping[str, Value]) -> Window:
+    """Return the window of arguments of pose_window."""
+    data, clip, start_s, softness_m = (args[name] for name in ("data", "clip", "start_s", "softness_m"))
+    assert isinstance(start_s, float) and isinstance(softness_m, float)
+    return window_of("pose_window", str(data), str(clip), start_s=start_s, softness_m=softness_m)

@@ -116,7 +116,7 @@ def _solve(body: Body, qpos: Tensor, there: Tensor) -> Tensor:
 def _linear(body: Body, qpos: Tensor, there: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     """Return everything that is squared (m) [n], and its derivative by a move [n, nv].
 
-    That of a rotation vector is taken as 1: along the vector, which is all that the slope of its square asks for, it is.
+    That of a rotation vector is taken as 1, which it is along the vector: all that the slope of its square asks for.
     """
     n_joints = len(JOINTS)
     weights = torch.ones(n_joints, 1, dtype=qpos.dtype)
