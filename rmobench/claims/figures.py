@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "optimus": "tab:blue",
+    "optimus_pose": "tab:cyan",
     "adafactor_mlp": "tab:orange",
     "mlp_lopt": "tab:olive",
     "adam": "tab:pink",

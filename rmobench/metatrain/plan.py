@@ -12,7 +12,7 @@ from torch import Generator
 from rmobench.errors import RecipeError
 from rmobench.metatrain.estimator import Estimator, Inner
 from rmobench.optimizers.learned.architectures import ARCHITECTURES
-from rmobench.optimizers.learned.rule import Architecture
+from rmobench.optimizers.learned.rule import Architecture, Theta
 
 Settings = dict[str, bool | int | float]
 
@@ -83,6 +83,10 @@ class RecipeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def validating(self) -> Validation:
         """Return how it is validated."""
         raise NotImplementedError
+
+    def beginning(self, architecture: Architecture, settings: Settings, generator: Generator) -> Theta:
+        """Return the meta-parameters before the first outer step, drawn anew."""
+        return architecture.fresh(generator, **settings)
 
     def draw(self, stage: int, architecture: Architecture, settings: Settings, generator: Generator) -> Drawn:
         """Draw the problems of an episode and its horizon."""

@@ -14,6 +14,7 @@ from rmobench.metatrain.estimator import Inner
 from rmobench.metatrain.frame_recipe import FrameRecipe
 from rmobench.metatrain.function_recipe import FunctionRecipe
 from rmobench.metatrain.plan import Drawn, Settings, Stage
+from rmobench.metatrain.pose_recipe import PoseRecipe
 from rmobench.optimizers.learned.architectures import ARCHITECTURES, RIEMANNIAN
 from rmobench.optimizers.learned.rule import Architecture
 
@@ -26,7 +27,7 @@ class Recipe:
 
     name: str
     sha256: str
-    file: FunctionRecipe | FrameRecipe
+    file: FunctionRecipe | FrameRecipe | PoseRecipe
 
     @property
     def architecture(self) -> Architecture:
@@ -102,19 +103,23 @@ def read_recipe(name: str, *, seed: int | None = None) -> Recipe:
 
 class _Head(msgspec.Struct, frozen=True):
     architecture: str
+    clips: tuple[str, ...] = ()
 
 
-def _decoded(content: bytes) -> FunctionRecipe | FrameRecipe:
-    """Read a file as what its architecture is trained on: functions in flat space, or problems on frames."""
-    name = msgspec.toml.decode(content, type=_Head).architecture
+def _decoded(content: bytes) -> FunctionRecipe | FrameRecipe | PoseRecipe:
+    """Read a file as what it trains on: clips of motion, problems on frames, or functions in flat space."""
+    head = msgspec.toml.decode(content, type=_Head)
+    name = head.architecture
     if name not in ARCHITECTURES:
         raise RecipeError(f"got architecture {name!r}, expected one of {', '.join(ARCHITECTURES)}.")
+    if head.clips:
+        return msgspec.toml.decode(content, type=PoseRecipe)
     if name in RIEMANNIAN:
         return msgspec.toml.decode(content, type=FrameRecipe)
     return msgspec.toml.decode(content, type=FunctionRecipe)
 
 
-def _sha256(file: FunctionRecipe | FrameRecipe) -> str:
+def _sha256(file: FunctionRecipe | FrameRecipe | PoseRecipe) -> str:
     """Hash what decides the weights: all but the description, defaults filled in."""
     decisive = msgspec.to_builtins(file)
     del decisive["description"]

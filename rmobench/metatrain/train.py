@@ -98,7 +98,8 @@ def _out_of_patience(recipe: Recipe, training: Training) -> bool:
 def fresh(recipe: Recipe) -> Training:
     """Return meta-training before the first outer step."""
     generator = stream(recipe.file.seed, "metatrain/theta")
-    theta = {name: t.double() for name, t in recipe.architecture.fresh(generator, **recipe.settings).items()}
+    beginning = recipe.file.beginning(recipe.architecture, recipe.settings, generator)
+    theta = {name: t.double() for name, t in beginning.items()}
     average, best = ({name: t.clone() for name, t in theta.items()} for _ in range(2))
     return Training(theta=theta, adam=torch.optim.Adam(theta.values()), average=average, best=best)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from rmobench.metatrain.distribution import Batch
 from rmobench.optimizers.learned.rule import Architecture, State, Theta
 
 FLOOR, CEILING = 1e-8, 1e2  # gaps are clipped to these before the logarithm
@@ -23,13 +23,26 @@ SLOPE_MAX = 1e4  # and the slope of the log-gap to this norm
 FLOW_MAX = 10.0  # and what flows back through an iterate to this norm
 
 
+class Problems(Protocol):
+    """n problems of one dimension, whose gap is 1 at the start."""
+
+    @property
+    def start(self) -> Tensor:
+        """Where they begin [n, d]."""
+        ...
+
+    def slope(self, x: Tensor, *, differentiable: bool = False) -> tuple[Tensor, Tensor]:
+        """Return gap [n] and its gradient [n, d]; detached, or differentiable in x."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unroll:
     """A rule of some architecture on a batch."""
 
     architecture: Architecture
     settings: dict[str, int | float | bool]
-    batch: Batch
+    batch: Problems
 
     def begin(self, theta: Theta) -> State:
         """Return the state before the first step."""

@@ -83,8 +83,7 @@ def touch(body: Body, placed: Posture, qvel: Tensor, ground: Ground, *, ahead: f
         ahead: How much later (s): the depth is taken from where the velocity leads, to first order.
     """
     points = placed.frames @ body.feeler_points
-    twists = (placed.twists * qvel.unsqueeze(-2)) @ body.tree.moves_feelers.mT
-    velocity = twists[..., 3:, :] + torch.linalg.cross(twists[..., :3, :], points, dim=-2)
+    velocity = _velocities(body, placed, points, qvel)
     sideways, upwards = torch.split(velocity, [2, 1], dim=-2)
     depth = -(placed.origin[..., 2:, None] + points[..., 2:, :])
 
@@ -101,6 +100,12 @@ def touch(body: Body, placed: Posture, qvel: Tensor, ground: Ground, *, ahead: f
         drag=drag,
         impedance=rise + ground.dissipation * elastic * (1.0 - braking.square()),
     )
+
+
+def _velocities(body: Body, placed: Posture, points: Tensor, qvel: Tensor) -> Tensor:
+    """Return the velocities (m/s) [..., 3, c] of the feelers, at these points about the origin [..., 3, c]."""
+    twists = (placed.twists * qvel.unsqueeze(-2)) @ body.tree.moves_feelers.mT
+    return twists[..., 3:, :] + torch.linalg.cross(twists[..., :3, :], points, dim=-2)
 
 
 def wrenches(met: Touch) -> Tensor:
@@ -125,3 +130,25 @@ def ground_forces(body: Body, qpos: Tensor, qvel: Tensor, ground: Ground) -> Ten
         ground: Its constants.
     """
     return touch(body, posture(body, qpos), qvel, ground).force.mT
+
+
+def forces_over_step(
+    body: Body, qpos: Tensor, qvel: Tensor, after: Tensor, ground: Ground, *, duration: float
+) -> Tensor:
+    """Return the ground's forces on the feelers over a step, as `step` has them (N) [..., c, 3].
+
+    They act at the end of the step, so that they depend on the velocity that it has led to.
+
+    Args:
+        body: c feelers, nq coordinates, nv degrees of freedom.
+        qpos: Before the step [..., nq].
+        qvel: Before the step [..., nv].
+        after: The velocity after it [..., nv].
+        ground: Its constants.
+        duration: Of the step (s).
+    """
+    placed = posture(body, qpos)
+    met = touch(body, placed, qvel, ground, ahead=duration)
+    change = _velocities(body, placed, met.points, after - qvel)
+    resisted = torch.cat([met.drag, met.drag, met.impedance], dim=-2) * change
+    return (met.force - resisted).mT

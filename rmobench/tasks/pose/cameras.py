@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -39,6 +39,10 @@ class Cameras:
     centre_px: Tensor  # [cameras, 2] where the z axis meets the picture
     radial: Tensor  # [cameras, 3] k1, k2, k3
     tangential: Tensor  # [cameras, 2] p1, p2
+
+    def to(self, like: Tensor) -> Cameras:
+        """Return the same cameras in a tensor's precision, on its device."""
+        return Cameras(**{field.name: getattr(self, field.name).to(like) for field in fields(self)})
 
 
 def project(cameras: Cameras, points: Tensor) -> Tensor:
@@ -90,8 +94,18 @@ def looking_at(place_m: Tensor, aim_m: Tensor) -> Tensor:
     return torch.stack([right, torch.linalg.cross(ahead, right), ahead], dim=-2)
 
 
-def human36m_like(*, dtype: torch.dtype = torch.float64, device: torch.device | None = None) -> Cameras:
+def human36m_like(
+    middle_m: tuple[float, float] = (0.0, 0.0),
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | None = None,
+) -> Cameras:
     """Return four cameras with lenses and places about as in Human3.6M, in round numbers; pictures of SIZE_PX.
+
+    Args:
+        middle_m: Of the hall that they stand around, along x and y.
+        dtype: Of the tensors.
+        device: Of the tensors.
 
     Source: Ionescu, Papava, Olaru, Sminchisescu 2014, Human3.6M, IEEE TPAMI 36(7), sec. 2.
     """
@@ -99,9 +113,10 @@ def human36m_like(*, dtype: torch.dtype = torch.float64, device: torch.device | 
     def each(*values: float) -> Tensor:
         return torch.tensor([values] * len(PLACES_M), dtype=dtype, device=device)
 
-    place_m = torch.tensor(PLACES_M, dtype=dtype, device=device)
+    middle = each(*middle_m, 0.0)
+    place_m = torch.tensor(PLACES_M, dtype=dtype, device=device) + middle
     return Cameras(
-        rotation=looking_at(place_m, each(*AIM_M)),
+        rotation=looking_at(place_m, each(*AIM_M) + middle),
         place_m=place_m,
         focal_px=each(*FOCAL_PX),
         centre_px=each(*CENTRE_PX),
