@@ -18,7 +18,7 @@ SCOPES = ("all", "layers")
     family="lowrank",
     source="Loshchilov, Hutter 2019, ICLR, arXiv 1711.05101; torch.optim.AdamW",
     needs=("adapters",),
-    search={"lr": Log(1e-6, 1e-2), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
+    search={"lr": Log(1e-6, 1e-1), "beta1": Log(0.5, 0.99), "beta2": Log(0.9, 0.9999)},
 )
 def full_adamw(
     problem: Problem,
