@@ -123,11 +123,13 @@ def fit_problem(
     seen_cost, exact_cost = cost(placed), cost(window)
 
     def loss(model: nn.Module, batch: object) -> Tensor:
-        variables = Variables(*(x.to(wide) for x in model.variables))  # type: ignore[union-attr]  # a Fit
+        assert isinstance(model, Fit)
+        variables = Variables(*(x.to(wide) for x in model.variables))
         return seen_cost(variables, simulate(placed, variables))
 
     def judge(model: nn.Module) -> Mapping[str, float]:
-        variables = Variables(*(x.detach().to("cpu", torch.float64) for x in model.variables))  # type: ignore[union-attr]
+        assert isinstance(model, Fit)
+        variables = Variables(*(x.detach().to("cpu", torch.float64) for x in model.variables))
         qpos, qvel, done = every_step(window, variables)
         return {"objective": exact_cost(variables, done).item(), **measures(window, qpos, qvel, truth)}
 
