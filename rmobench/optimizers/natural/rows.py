@@ -64,20 +64,24 @@ class Patches:
     share: Tensor  # c, []
 
     @property
+    def edges(self) -> tuple[int, int]:
+        """Return how many zeros there are at the top and at the bottom, and at the left and at the right."""
+        top, left = (int(edge) for edge in self.conv.padding)
+        return top, left
+
+    @property
     def sides(self) -> tuple[int, int]:
         """Return how many positions there are from top to bottom, and from left to right."""
-        conv = self.conv
-        high, wide = (
-            (size + 2 * int(edge) - step * (side - 1) - 1) // stride + 1
-            for size, edge, step, side, stride in zip(
-                self.images.shape[2:], conv.padding, conv.dilation, conv.kernel_size, conv.stride, strict=True
-            )
+        conv, shape = self.conv, self.images.shape[2:]
+        n_down, n_right = (
+            (shape[k] + 2 * self.edges[k] - conv.dilation[k] * (conv.kernel_size[k] - 1) - 1) // conv.stride[k] + 1
+            for k in range(2)
         )
-        return high, wide
+        return n_down, n_right
 
     def __len__(self) -> int:
-        high, wide = self.sides
-        return len(self.images) * high * wide
+        n_down, n_right = self.sides
+        return len(self.images) * n_down * n_right
 
     def times(self, c: float) -> Patches:
         """Return c Y."""
@@ -86,7 +90,7 @@ class Patches:
     def matrix(self) -> Tensor:
         """Return Y [m, C k k (+ 1)]."""
         conv = self.conv
-        patches = unfold(self.images * self.share, conv.kernel_size, conv.dilation, conv.padding, conv.stride)
+        patches = unfold(self.images * self.share, conv.kernel_size, conv.dilation, self.edges, conv.stride)
         rows = patches.mT.flatten(0, 1)
         return rows if conv.bias is None else torch.cat([rows, self.share.expand(len(rows), 1)], 1)
 
@@ -94,14 +98,15 @@ class Patches:
         """Return Y^T Y: of rows in the order (i, j, c), which are copied whole lines of an image at a time."""
         conv, (n, channels, H, W) = self.conv, self.images.shape
         (high, wide), (down, right), steps = conv.kernel_size, conv.stride, conv.dilation
-        top, left = (int(edge) for edge in conv.padding)
+        top, left = self.edges
         lines = self.images.new_zeros(n, H + 2 * top, W + 2 * left, channels)
         torch.mul(self.images.movedim(1, 3), self.share, out=lines[:, top : top + H, left : left + W])
         windows = lines.unfold(1, steps[0] * (high - 1) + 1, down).unfold(2, steps[1] * (wide - 1) + 1, right)
         windows = windows[..., :: steps[0], :: steps[1]].movedim(3, 5)  # [n, rows, columns, i, j, c]
         size = high * wide * channels
         Y = lines.new_empty(len(self), size + (conv.bias is not None))
-        Y[:, :size].unflatten(0, (n, *self.sides)).unflatten(3, (high, wide, channels)).copy_(windows)
+        n_down, n_right = self.sides
+        Y[:, :size].view(n, n_down, n_right, high, wide, channels).copy_(windows)
         Y[:, size:] = self.share
         order = torch.arange(size, device=Y.device).view(high * wide, channels).mT.flatten()  # to (c, i, j)
         order = torch.cat([order, torch.arange(size, Y.shape[1], device=Y.device)])
