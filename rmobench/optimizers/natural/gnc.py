@@ -73,11 +73,7 @@ def gnc(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = 
     check_options("gnc", lr=lr, momentum=momentum)
     params = problem.params
     manifolds = {name: problem.manifolds.get(name, EUCLIDEAN) for name in params}
-    states = {
-        name: first_state("gnc", name, x.detach())
-        for name, x in params.items()
-        if manifolds[name] == Spd()
-    }
+    states = {name: first_state("gnc", name, x.detach()) for name, x in params.items() if manifolds[name] == Spd()}
 
     @torch.no_grad()
     def step(oracle: Oracle) -> None:

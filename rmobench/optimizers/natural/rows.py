@@ -108,9 +108,20 @@ class Patches:
         n_down, n_right = self.sides
         Y[:, :size].view(n, n_down, n_right, high, wide, channels).copy_(windows)
         Y[:, size:] = self.share
-        order = torch.arange(size, device=Y.device).view(high * wide, channels).mT.flatten()  # to (c, i, j)
-        order = torch.cat([order, torch.arange(size, Y.shape[1], device=Y.device)])
-        return (Y.mT @ Y)[order[:, None], order]
+        return _channels_first(Y.mT @ Y, high * wide, channels)
+
+
+def _channels_first(G: Tensor, n_offsets: int, channels: int) -> Tensor:
+    """Return a matrix over the entries (offset, c), then perhaps one more, as one over (c, offset)."""
+    size = n_offsets * channels
+    ordered, rest = torch.empty_like(G), slice(size, None)
+    ordered[:size, :size].view(2 * (channels, n_offsets)).copy_(
+        G[:size, :size].view(2 * (n_offsets, channels)).permute(1, 0, 3, 2)
+    )
+    ordered[rest, :size] = G[rest, :size].view(-1, n_offsets, channels).mT.flatten(1)
+    ordered[:size, rest] = G[:size, rest].view(n_offsets, channels, -1).transpose(0, 1).flatten(0, 1)
+    ordered[rest, rest] = G[rest, rest]
+    return ordered
 
 
 def patch_means(conv: nn.Conv2d, images: Tensor) -> Tensor:
