@@ -1,12 +1,14 @@
-"""Freeze the target of a stochastic task: what a tuned baseline reaches, written with its provenance.
+r"""Freeze the target of a stochastic task: what a tuned baseline reaches, written with its provenance.
 
     python -m suites.freeze_target orthogonal_cnn                     # the target: tuned, five seeds
     python -m suites.freeze_target orthogonal_cnn --baseline 'rsgd[lr=0.1,momentum=0.9]' --points 0 --seeds 1
-    python -m suites.freeze_target byte_gpt --baseline 'factor_adam[beta1=0.9,beta2=0.999]' --points 8 --language
+    python -m suites.freeze_target byte_gpt --language \
+        --baseline 'factor_adam[lr=0.003]' --baseline 'factor_adam[lr=0.01]' --baseline 'factor_adam[lr=0.03]'
 
 The rungs are the medians, over seeds, of the value at which the baseline ends with 1/16, 1/8, 1/4, 1/2 and all of the
 task's budget, rounded up to two digits; the headline is what half of the budget reaches. Language models, whose loss
-falls by little, have 1/4, 1/2, 3/4 (the headline), all and twice the budget, and four digits. They go into the
+falls by little, have 1/4, 1/2, 3/4 (the headline), all and twice the budget, and four digits; their trials are judged
+at these shares, so that one trial tells all. Of several baselines the best on tuning seeds counts. They go into the
 task's decorator by hand, with a new version of the task; a test compares. asv imports every module of this folder, so
 this one imports no torch.
 """
@@ -41,10 +43,11 @@ class Ladder:
     shares: tuple[float, ...]  # of the budget, one rung each
     headline: float
     digits: int
+    at_once: bool  # one trial is judged at every share, where training is dear; else each share is a trial
 
 
-NETWORKS = Ladder(shares=(1 / 16, 1 / 8, 1 / 4, 1 / 2, 1), headline=1 / 2, digits=2)
-LANGUAGE = Ladder(shares=(1 / 4, 1 / 2, 3 / 4, 1, 2), headline=3 / 4, digits=4)
+NETWORKS = Ladder(shares=(1 / 16, 1 / 8, 1 / 4, 1 / 2, 1), headline=1 / 2, digits=2, at_once=False)
+LANGUAGE = Ladder(shares=(1 / 4, 1 / 2, 3 / 4, 1, 2), headline=3 / 4, digits=4, at_once=True)
 
 RULE = "median over seeds of the value at the end of a share of the budget, rounded up to {} digits"
 
@@ -70,9 +73,18 @@ def rounded_up(value: float, digits: int = 2) -> float:
     return float(f"{math.ceil(value / unit - 1e-9) * unit:.{digits}g}")
 
 
-def rung(records: Sequence[Record], share: float, digits: int = 2) -> float:
+def reached_on_the_way(record: Record, step: int) -> float:
+    """Return the value at a judged step of a trial that spent its budget on the constraint, infinite of all others."""
+    if math.isinf(reached(record)):
+        return math.inf
+    (point,) = (point for point in record.trace if point.step == step)
+    value = point.metrics[record.target.metric]
+    return math.inf if value is None else value
+
+
+def rung(values: Sequence[float], share: float, digits: int = 2) -> float:
     """Return what the median trial has reached with a share of the budget."""
-    median = statistics.median(map(reached, records))
+    median = statistics.median(values)
     if not 0.0 < median < math.inf:
         raise typer.BadParameter(
             f"the baseline's median after {share:g} of the budget is {median}; take another baseline."
@@ -86,29 +98,50 @@ def run(
     seeds: range,
     *,
     share: float = 1.0,
+    every: int | None = None,
     precision: str,
     jobs: int,
 ) -> list[Record]:
     """Run every optimizer to the end of a share of the budget, with no target that would end a trial.
 
-    The last point of a trial is always judged; those on the way are thinned, and would tell an earlier value.
+    The last point of a trial is always judged; those on the way are thinned, and would tell an earlier value, unless so
+    many steps lie between two of them.
     """
     (chosen,) = choose_tasks(task)
     n_calls = round(share * chosen.spec.budget.n_calls)
     planned = plan([chosen], optimizers, seeds=seeds, precisions=[precision], n_calls=n_calls)
     if planned.skips:
         raise typer.BadParameter(planned.skips[0].reason)
-    endless = [_endless(p) for p in planned.trials]
+    endless = [_endless(p, every) for p in planned.trials]
     with tempfile.TemporaryDirectory() as store:
         outcomes = list(sweep(endless, save=partial(write, Path(store)), jobs=jobs))
-    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    return sorted(records, key=lambda record: record.trial.seed)
 
 
-def _endless(planned: Planned) -> Planned:
+def along(
+    task: str, optimizer: ChosenOptimizer, seeds: range, ladder: Ladder, *, precision: str, jobs: int
+) -> tuple[dict[float, list[float]], Record]:
+    """Return what an optimizer has reached with each share of the budget, by seed, and one of the records."""
+    if not ladder.at_once:
+        each = {s: run(task, [optimizer], seeds, share=s, precision=precision, jobs=jobs) for s in ladder.shares}
+        return {share: [reached(record) for record in records] for share, records in each.items()}, each[1][0]
+    (chosen,) = choose_tasks(task)
+    n_calls = chosen.spec.budget.n_calls
+    every = round(min(ladder.shares) * n_calls)
+    records = run(task, [optimizer], seeds, share=max(ladder.shares), every=every, precision=precision, jobs=jobs)
+    steps = {share: round(share * n_calls) for share in ladder.shares}
+    values = {share: [reached_on_the_way(record, step) for record in records] for share, step in steps.items()}
+    return values, records[0]
+
+
+def _endless(planned: Planned, every: int | None) -> Planned:
     own = planned.task.target
     if own.mode != "min":
         raise typer.BadParameter(f"{planned.task.name}: its metric {own.metric!r} rises; only falling ones are frozen.")
-    return replace(planned, task=replace(planned.task, target=Target(metric=own.metric, rungs=(0.0,), headline=0.0)))
+    endless = Target(metric=own.metric, rungs=(0.0,), headline=0.0)
+    task = replace(planned.task, target=endless)
+    return replace(planned, task=task if every is None else replace(task, cheap=False, judge_every=every))
 
 
 def winner(records: Sequence[Record]) -> str:
@@ -121,7 +154,9 @@ def winner(records: Sequence[Record]) -> str:
 
 def main(
     task: Annotated[str, typer.Argument(help="Selector of one task.")],
-    baseline: Annotated[str, typer.Option(help="Selector of the baseline.")] = "rsgd",
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="Selector of the baseline, default rsgd; several: settings to try.")
+    ] = None,
     points_: Annotated[int, typer.Option("--points", help="Settings to try; 0: the selector as it is.")] = 16,
     tuning_seeds: Annotated[int, typer.Option(help="Seeds of each setting.")] = 2,
     seeds: Annotated[int, typer.Option(help="Seeds of the frozen medians; fewer than five are provisional.")] = 5,
@@ -132,20 +167,18 @@ def main(
 ) -> None:
     """Tune the baseline, run it on fresh seeds, and write the rungs that it reached."""
     ladder = LANGUAGE if language else NETWORKS
-    ((chosen,), (task_,)) = choose_optimizers(baseline), choose_tasks(task)
-    if points_:
-        tuning = run(
-            task,
-            points(tunable(baseline), points_),
-            range(FIRST_SEED, FIRST_SEED + tuning_seeds),
-            precision=precision,
-            jobs=jobs,
-        )
-        (chosen,) = choose_optimizers(winner(tuning))
+    (task_,) = choose_tasks(task)
+    baseline = baseline or ["rsgd"]
+    settings = [chosen for text in baseline for chosen in choose_optimizers(text)]
+    if len(settings) == 1 and points_:
+        settings = points(tunable(baseline[0]), points_)
+    (chosen, *others) = settings
+    if others:
+        tuning = range(FIRST_SEED, FIRST_SEED + tuning_seeds)
+        (chosen,) = choose_optimizers(winner(run(task, settings, tuning, precision=precision, jobs=jobs)))
     fresh = range(FREEZING_SEED, FREEZING_SEED + seeds)
-    frozen = {share: run(task, [chosen], fresh, share=share, precision=precision, jobs=jobs) for share in ladder.shares}
-    found = {f"{share:g}": rung(records, share, ladder.digits) for share, records in frozen.items()}
-    first = frozen[1][0]
+    frozen, first = along(task, chosen, fresh, ladder, precision=precision, jobs=jobs)
+    found = {f"{share:g}": rung(values, share, ladder.digits) for share, values in frozen.items()}
     said: dict[str, Any] = {
         "task": task_.label,
         "task_version": task_.spec.version,
@@ -154,17 +187,18 @@ def main(
         "rungs": sorted(set(found.values()), reverse=True),
         "headline": found[f"{ladder.headline:g}"],
         "provenance": {
-            "provisional": not points_ or seeds < 5,
+            "provisional": not others or seeds < 5,
             "rule": RULE.format("two" if ladder is NETWORKS else "four"),
             "digits": ladder.digits,
             "rung_of_share": found,
             "headline_share": ladder.headline,
             "baseline": selector(chosen.spec.name, chosen.hyper),
-            "tuning_points": points_,
-            "tuning_seeds": tuning_seeds if points_ else 0,
-            "seeds": [record.trial.seed for record in frozen[1]],
-            "values": {f"{share:g}": [reached(record) for record in records] for share, records in frozen.items()},
-            "n_calls": first.trial.budget.n_calls,
+            "tuning_points": len(settings) if others else 0,
+            "tuning_seeds": tuning_seeds if others else 0,
+            "tried": baseline if len(baseline) > 1 else [],
+            "seeds": list(fresh),
+            "values": {f"{share:g}": values for share, values in frozen.items()},
+            "n_calls": task_.spec.budget.n_calls,
             "precision": precision,
             "environment": msgspec.to_builtins(first.environment),
         },

@@ -67,7 +67,8 @@ def turned(heads: Tensor, base: float) -> Tensor:
     """Turn the pairs of coordinates (i, i + h / 2) of tokens [..., t, h] by t base^(-2 i / h)."""
     t, h = heads.shape[-2:]
     place = torch.arange(t, dtype=torch.float32, device=heads.device)
-    angles = place[:, None] * base ** (-torch.arange(0, h, 2, dtype=torch.float32, device=heads.device) / h)
+    speed = 1.0 / base ** (torch.arange(0, h, 2, dtype=torch.float32, device=heads.device) / h)
+    angles = place[:, None] * speed
     cos, sin = angles.cos().to(heads.dtype), angles.sin().to(heads.dtype)
     first, second = heads.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

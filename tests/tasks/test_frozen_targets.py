@@ -12,7 +12,7 @@ import pytest
 import rmobench.tasks as rooms
 from rmobench.registry import choose_optimizers, choose_tasks, tasks
 from rmobench.types import Budget, Point, Record, Status, Target, Trial
-from suites.freeze_target import reached, rounded_up, run, rung, winner
+from suites.freeze_target import Ladder, along, reached, rounded_up, run, rung, winner
 
 FAMILIES = ("orthogonal", "language", "vision")
 FILES = sorted(path for family in FAMILIES for path in Path(rooms.__path__[0]).glob(f"{family}/targets/*.json"))
@@ -117,9 +117,20 @@ def test_a_share_of_the_budget_is_a_trial_of_its_own() -> None:
 
 
 def test_a_rung_is_the_median_over_seeds() -> None:
-    records = [record("a", end, seed=k) for k, end in enumerate((1.0, 0.111, 5.0))]
-    assert rung(records, 1.0) == 1.0
-    assert rung([*records, record("a", 0.5, seed=3)], 1.0) == 0.75
+    assert rung([1.0, 0.111, 5.0], 1.0) == 1.0
+    assert rung([1.0, 0.111, 5.0, 0.5], 1.0) == 0.75
+    assert rung([1.00012, 0.111, 5.0], 1.0, 4) == 1.001
+
+
+def test_a_share_on_the_way_is_what_a_trial_of_its_own_ends_with() -> None:
+    """One trial that is judged at the shares, and one for each."""
+    (rsgd,) = choose_optimizers("rsgd")
+    how = {"shares": (0.25, 0.5, 1), "headline": 0.5, "digits": 4}
+    each, at_once = (
+        along("pca_digits", rsgd, range(2), Ladder(**how, at_once=at_once), precision="fp64", jobs=1)[0]
+        for at_once in (False, True)
+    )
+    assert each == at_once
 
 
 def test_the_winner_has_the_lowest_median() -> None:
