@@ -18,6 +18,7 @@ from rmobench.types import Record
 
 F64 = torch.float64
 CPU = torch.device("cpu")
+HOUR = 3600.0  # counts decide, however slow the machine
 
 
 def test_the_chain_hangs_straight() -> None:
@@ -41,20 +42,20 @@ def test_the_hidden_controls_are_the_minimum() -> None:
 
 @pytest.mark.parametrize("optimizer", ["bfgs", "lbfgs"])
 def test_quasi_newton_methods_find_it(optimizer: str) -> None:
-    """To a gap of 1e-4, from 33 mm off to below 1 mm."""
-    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=150).trials
+    """To a gap of 1e-3, from 33 mm off to below 2 mm."""
+    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=100, time_s=HOUR).trials
     record = run_trial(planned)
     assert isinstance(record, Record), record
-    assert {hit.rung for hit in record.hits} >= {1e-1, 1e-2, 1e-3, 1e-4}
-    assert record.spent.metrics["mpjpe_g"] < 1.0
+    assert {hit.rung for hit in record.hits} >= {1e-1, 1e-2, 1e-3}
+    assert record.spent.metrics["mpjpe_g"] < 2.0
 
 
 @pytest.mark.parametrize("optimizer", ["adam[lr=0.1]", "adafactor_mlp", "optimus"])
 def test_step_rules_go_downhill(optimizer: str) -> None:
-    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=60).trials
+    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=40, time_s=HOUR).trials
     record = run_trial(planned)
     assert isinstance(record, Record), record
-    assert record.spent.metrics["gap"] < 0.5
+    assert record.spent.metrics["gap"] < 0.7
 
 
 @pytest.mark.parametrize("args", [{"n_rods": 0}, {"n_rods": 11}, {"n_steps": 1}])

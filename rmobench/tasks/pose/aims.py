@@ -50,7 +50,7 @@ def aims(positions_m: Tensor, home_m: Tensor) -> Tensor:
 
 def _along(positions_m: Tensor, home_m: Tensor, carrier: int, joint: int) -> Tensor:
     """Return the recorded direction from one joint to another, as long as on our body [..., 3]."""
-    length = torch.linalg.vector_norm(home_m[joint] - home_m[carrier])
+    length: Tensor = torch.linalg.vector_norm(home_m[joint] - home_m[carrier])
     return length * normalize(positions_m[..., joint, :] - positions_m[..., carrier, :], dim=-1)
 
 
