@@ -40,11 +40,15 @@ class BertBlock(nn.Module):
 
     def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """Pass tokens [m, t, d] through, which look at those that are seen [m, 1, 1, t]."""
-        heads = [part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for part in self._parts(tokens)]
-        attended = scaled_dot_product_attention(*heads, attn_mask=seen)
+        q, k, v = (self._heads(part) for part in self._parts(tokens))
+        attended = scaled_dot_product_attention(q, k, v, attn_mask=seen)
         tokens = self.norm_mixed(tokens + self.mixed(attended.transpose(1, 2).flatten(-2)))
         out: Tensor = self.norm_narrow(tokens + self.narrow(nn.functional.gelu(self.widen(tokens))))
         return out
+
+    def _heads(self, part: Tensor) -> Tensor:
+        heads: Tensor = part.unflatten(-1, (self.n_heads, -1))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)
 
     def _parts(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.query(tokens), self.key(tokens), self.value(tokens)
@@ -82,7 +86,8 @@ class Bert(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, present[:, None, None, :])
         weights = present.to(tokens.dtype).unsqueeze(-1)
-        return (tokens * weights).sum(1) / weights.sum(1)
+        means: Tensor = (tokens * weights).sum(1) / weights.sum(1)
+        return means
 
 
 def bert(published: Mapping[str, Tensor], *, n_heads: int, epsilon: float) -> Bert:

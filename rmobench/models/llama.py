@@ -60,7 +60,8 @@ class LlamaBlock(nn.Module):
         return out
 
     def _heads(self, part: Tensor) -> Tensor:
-        return part.unflatten(-1, (-1, self.query.in_features // self.n_heads)).transpose(1, 2)
+        heads: Tensor = part.unflatten(-1, (-1, self.query.in_features // self.n_heads))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)
 
 
 def turned(heads: Tensor, base: float) -> Tensor:

@@ -105,7 +105,8 @@ def touch(body: Body, placed: Posture, qvel: Tensor, ground: Ground, *, ahead: f
 def _velocities(body: Body, placed: Posture, points: Tensor, qvel: Tensor) -> Tensor:
     """Return the velocities (m/s) [..., 3, c] of the feelers, at these points about the origin [..., 3, c]."""
     twists = (placed.twists * qvel.unsqueeze(-2)) @ body.tree.moves_feelers.mT
-    return twists[..., 3:, :] + torch.linalg.cross(twists[..., :3, :], points, dim=-2)
+    velocities: Tensor = twists[..., 3:, :] + torch.linalg.cross(twists[..., :3, :], points, dim=-2)
+    return velocities
 
 
 def wrenches(met: Touch) -> Tensor:

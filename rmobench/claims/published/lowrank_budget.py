@@ -84,7 +84,7 @@ def _leaders(runs: pd.DataFrame) -> Iterator[str]:
     """Say who has the lowest loss on a task at the end, and from whom it cannot be told: Student's t over the seeds."""
     for task, group in runs.groupby("task", sort=False):
         ends = {
-            name: pd.Series(
+            str(name): pd.Series(
                 [loss_at(row, math.inf, axis="n_grad") for _, row in rows.iterrows()], index=rows["seed"].to_numpy()
             )
             for name, rows in group.groupby("method", sort=False)

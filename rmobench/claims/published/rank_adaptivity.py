@@ -67,14 +67,16 @@ def best_ways(runs: pd.DataFrame, *, log: bool) -> list[Way]:
     reached = dict(zip(map(str, hits["optimizer"]), hits["hit"], strict=True)) if hits is not None else {}
     worst = float(pd.to_numeric(runs["final"]).max())
     final = pd.to_numeric(runs["final"]).fillna(worst).to_numpy(float)
+    ways = [_way(str(label), str(task)) for label, task in zip(runs["optimizer"], runs["task"], strict=True)]
     table = runs.assign(
-        way=[_way(str(label), str(task)) for label, task in zip(runs["optimizer"], runs["task"], strict=True)],
         rank=[says.get("rank", np.nan) for says in runs["diagnostics"]],
         reached=[bool(reached.get(str(i), False)) for i in runs["id"]],
         final=np.log10(np.maximum(final, 1e-16)) if log else final,
     )
     chosen = []
-    for (method, tolerance, columns), group in table.groupby("way", sort=False):
+    for way in dict.fromkeys(ways):
+        method, tolerance, columns = way
+        group = table[[found == way for found in ways]]
         by_label = {str(label): rows for label, rows in group.groupby("optimizer", sort=False)}
         label = min(by_label, key=lambda name: float(by_label[name]["final"].mean()))
         rows = by_label[label]

@@ -156,18 +156,11 @@ class Adapters:
 def _config(variant: str, layers: Mapping[str, LowRankLinear], first: LowRankLinear, n_steps: int) -> Any:
     from peft import AdaLoraConfig, LoraConfig
 
-    targets = "|".join(map(re.escape, layers))
+    options: dict[str, Any] = {"target_modules": "|".join(map(re.escape, layers))}
     if variant != "adalora":
-        options = {"target_modules": targets, "r": first.rank, "lora_alpha": first.scale * first.rank}
+        options |= {"r": first.rank, "lora_alpha": first.scale * first.rank}
         return LoraConfig(**options, **VARIANTS[variant])
     wide = max(first.rank + 1, 3 * first.rank // 2)
-    return AdaLoraConfig(
-        target_modules=targets,
-        init_r=wide,
-        target_r=first.rank,
-        lora_alpha=first.scale * wide,
-        tinit=n_steps // 10,
-        tfinal=n_steps - 7 * n_steps // 10,
-        total_step=n_steps,
-        orth_reg_weight=REGULAR,
-    )
+    options |= {"init_r": wide, "target_r": first.rank, "lora_alpha": first.scale * wide, "orth_reg_weight": REGULAR}
+    options |= {"tinit": n_steps // 10, "tfinal": n_steps - 7 * n_steps // 10, "total_step": n_steps}
+    return AdaLoraConfig(**options)

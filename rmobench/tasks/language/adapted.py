@@ -65,8 +65,8 @@ def _into_two(layer: LowRankLinear) -> None:
     """Give S to the others: its roots to both, or all to B where it is zero; starts have it diagonal, at least 0."""
     assert layer.S is not None
     root = layer.S.diagonal().sqrt()
-    layer.U *= root
-    layer.V *= root if root.any() else 1.0
+    layer.U.mul_(root)
+    layer.V.mul_(root if root.any() else 1.0)
     layer.S = None
 
 

@@ -105,7 +105,7 @@ def byte_gpt(
     model = filled(empty, checkpoint, device=device, dtype=dtype)
     chosen.insert("byte_gpt", model, seed=seed)
     judged = text.judged.to(device)
-    held = tuple(Held(part[:, :-1], part[:, 1:]) for part in judged.split(CHUNK))
+    held = tuple(Held(part[:, :-1], part[:, 1:]) for part in judged.split(CHUNK))  # type: ignore[no-untyped-call]
     return Problem(
         model=model,
         loss=classification_loss,

@@ -178,6 +178,6 @@ def _batches(
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
     """Yield every text once per epoch, in a new order each time, for ever."""
     while True:
-        for chosen in torch.randperm(len(rows), generator=generator).split(batch_size):
+        for chosen in torch.randperm(len(rows), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
             if len(chosen) == batch_size:
                 yield cut([rows[k] for k in chosen.tolist()])

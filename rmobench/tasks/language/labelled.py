@@ -64,7 +64,7 @@ def batches(
     The order does not depend on what is done with the batches.
     """
     while True:
-        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):
+        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
             if len(rows) == batch_size:
                 yield _batch(data, rows.tolist(), padding, device)
 

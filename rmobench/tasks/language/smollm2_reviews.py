@@ -222,7 +222,7 @@ def _batches(
 ) -> Iterator[tuple[Cached, Tensor]]:
     """Yield every review once per epoch, in a new order each time, for ever."""
     while True:
-        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):
+        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
             if len(rows) == batch_size:
                 chosen = rows.tolist()
                 labels = torch.tensor([data.labels[k] for k in chosen])

@@ -51,7 +51,8 @@ def aims(positions_m: Tensor, home_m: Tensor) -> Tensor:
 def _along(positions_m: Tensor, home_m: Tensor, carrier: int, joint: int) -> Tensor:
     """Return the recorded direction from one joint to another, as long as on our body [..., 3]."""
     length: Tensor = torch.linalg.vector_norm(home_m[joint] - home_m[carrier])
-    return length * normalize(positions_m[..., joint, :] - positions_m[..., carrier, :], dim=-1)
+    along: Tensor = length * normalize(positions_m[..., joint, :] - positions_m[..., carrier, :], dim=-1)
+    return along
 
 
 def _between(positions_m: Tensor, pair: tuple[int, ...]) -> Tensor:

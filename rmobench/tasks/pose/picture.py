@@ -54,7 +54,8 @@ def _sideways(seen: Tensor) -> Tensor:
     if torch.linalg.vector_norm(way[:2]) < 0.1:
         way = torch.stack([left[1], -left[0], torch.zeros_like(left[0])])
     way = way * way.new_tensor([1.0, 1.0, 0.0])
-    return way / torch.linalg.vector_norm(way)
+    unit: Tensor = way / torch.linalg.vector_norm(way)
+    return unit
 
 
 def _stick(axes: Axes, joints: Tensor, across: Tensor, colour: str, kind: str) -> None:

@@ -89,7 +89,7 @@ def retarget(body: Body, positions_m: Tensor) -> Retargeted:
 
 def _off_mm(body: Body, qpos: Tensor, there: Tensor) -> Tensor:
     """Return the mean distance of the landmarks, the neck left out, from where they belong (mm) [...]."""
-    off = torch.linalg.vector_norm(landmarks(body, qpos) - there, dim=-1)
+    off: Tensor = torch.linalg.vector_norm(landmarks(body, qpos) - there, dim=-1)
     return MM_PER_M * off[..., [joint for joint in range(len(JOINTS)) if joint != NECK]].mean(-1)
 
 
@@ -147,7 +147,7 @@ def _excess(body: Body, qpos: Tensor) -> tuple[Tensor, Tensor]:
     excess = limit_excess(body, qpos)
     sign = torch.where(qpos @ of.hinges > of.hinge_ranges[:, 1], 1.0, -1.0)
     turned = difference(body, body.home, qpos) @ of.spins  # the root's, too, which has no range
-    axes = normalize(turned.unflatten(-1, (-1, 3)), dim=-1)
+    axes = normalize(turned.unflatten(-1, (-1, 3)), dim=-1)  # type: ignore[no-untyped-call]
     slopes = torch.cat([sign.unsqueeze(-1) * (of.plain @ of.hinges).mT, _about(of.spins, axes)])
     return excess, (excess > 0.0).unsqueeze(-1) * slopes
 
@@ -159,7 +159,8 @@ def _about(spins: Tensor, axes: Tensor) -> Tensor:
         spins: From qvel to the angular velocities of balls [nv, 3 r].
         axes: [r, 3].
     """
-    return (spins.unflatten(-1, axes.shape) * axes).sum(-1).mT
+    parts: Tensor = spins.unflatten(-1, axes.shape) * axes  # type: ignore[no-untyped-call]
+    return parts.sum(-1).mT
 
 
 def placed_points(body: Body, qpos: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +173,7 @@ def placed_points(body: Body, qpos: Tensor, columns: Tensor) -> tuple[Tensor, Te
     """
     placed = posture(body, qpos)
     points = (placed.frames @ columns).mT  # about the origin
-    on = columns.unflatten(0, (-1, 4))[:, 3]  # [nb, k], which body each is on
-    angular, linear = placed.twists.unsqueeze(0).split(3, dim=1)
+    on = columns[3::4]  # [nb, k], which body each is on
+    angular, linear = placed.twists[None, :3], placed.twists[None, 3:]
     moved = linear + torch.linalg.cross(angular, points.unsqueeze(-1), dim=1)
     return points + placed.origin, (on.mT @ body.tree.moves).unsqueeze(1) * moved
