@@ -37,7 +37,8 @@ class LlamaBlock(nn.Module):
     def __init__(self, width: int, wide: int, *, n_heads: int, n_key_heads: int, epsilon: float, base: float) -> None:
         super().__init__()
         self.n_heads, self.n_key_heads, self.base = n_heads, n_key_heads, base
-        keys = width // n_heads * n_key_heads
+        self.size = width // n_heads  # of a head
+        keys = self.size * n_key_heads
         self.norm = nn.RMSNorm(width, eps=epsilon)
         self.query, self.key, self.value, self.mixed = (
             nn.Linear(width, n, bias=False) for n in (width, keys, keys, width)
@@ -60,7 +61,7 @@ class LlamaBlock(nn.Module):
         return out
 
     def _heads(self, part: Tensor) -> Tensor:
-        heads: Tensor = part.unflatten(-1, (-1, self.query.in_features // self.n_heads))  # type: ignore[no-untyped-call]
+        heads: Tensor = part.unflatten(-1, (-1, self.size))  # type: ignore[no-untyped-call]
         return heads.transpose(1, 2)
 
 

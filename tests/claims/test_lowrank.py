@@ -98,7 +98,7 @@ def fine_tuned(losses: dict[str, float], *, seconds: dict[str, float] | None = N
                 plan = {"task": task, "seed": seed, "optimizer": f"{method}_tuned", "metric": "objective", **trace}
                 n_params = 4000 if method == "full_adamw" else 1000
                 rows.append(trial(**{**plan, "n_params": n_params, **changes}))
-    return Evidence(runs={"language_budget_tuned": table(*rows)})
+    return Evidence(runs={"language_tuned": table(*rows)})
 
 
 BETTER = {"lr_heavy_ball": 1.9, "lr_adam_tangent": 1.8, "lr_adam_core": 1.8}
@@ -136,7 +136,7 @@ def test_a_step_that_takes_three_times_as_long_loses_at_equal_seconds():
 
 def test_a_run_that_diverged_has_the_loss_of_its_start():
     evidence = fine_tuned(BETTER, spread=0.0)
-    runs = evidence.runs["language_budget_tuned"]
+    runs = evidence.runs["language_tuned"]
     lost = runs["optimizer"] == "lr_adam_core_tuned"
     runs.loc[lost, "trace_metric"] = runs.loc[lost, "trace_metric"].map(lambda trace: [trace[0], np.nan, np.nan])
     found = examine(BUDGET, evidence)

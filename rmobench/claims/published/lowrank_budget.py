@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-SUITE = "language_budget_tuned"
+SUITE = "language_tuned"
 PAIRS = {"lr_heavy_ball": "lora_heavy_ball", "lr_adam_tangent": "lora_adamw", "lr_adam_core": "lora_adamw"}
 """What is claimed to be better, and the same method on LoRA's factors."""
 BASELINE = "lora_adamw"

@@ -54,8 +54,8 @@ def pairs_of(optimizer: ChosenOptimizer) -> list[Pair]:
     return [Pair(optimizer=optimizer, task=choose_tasks(task)[0]) for task in found]
 
 
+def task_for(optimizer: ChosenOptimizer) -> str | None:
     """Return the first registered task that an optimizer fits, cheap ones first; None: there is none."""
-    """Return the first registered task that an optimizer fits, the quadratic first, then cheap ones; None: none fits."""
     preferred = SHAPED.get(optimizer.spec.name, PLAIN)
     cheap_first = sorted(tasks(), key=lambda task: not tasks()[task].cheap)
     return next((task for task in (preferred, *cheap_first) if _fits(optimizer, task)), None)

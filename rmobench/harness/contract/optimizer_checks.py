@@ -133,16 +133,24 @@ def lists_state(pair: Pair) -> None:
 
 
 def _unlisted(problem: Problem, optimizer: Optimizer) -> int:
-    """Return the bytes that were made in some steps and stay, without parameters, gradients and state."""
+    """Return by how many bytes more steps have grown what there is than what is listed."""
+    gc.collect()
     tracker = StorageTracker(widest=torch.float64)
-    for tensor in (*problem.params.values(), *optimizer.state()):
-        tracker.hold(tensor)
+    for thing in gc.get_objects():
+        if issubclass(type(thing), Tensor) and not thing.is_meta:  # a view of what was there before is nothing new
+            tracker.hold(thing)
+    there, listed = tracker.current, _listed(problem, optimizer)
     with tracker:
         _Weigher(problem, n_calls=N_CALLS).drive(optimizer)
     gc.collect()
+    return (tracker.current - there) - (_listed(problem, optimizer) - listed)
+
+
+def _listed(problem: Problem, optimizer: Optimizer) -> int:
+    """Return the bytes of parameters, gradients and state."""
     own = problem.params.values()
     gradients = (p.grad for p in own if p.grad is not None)
-    return tracker.current - bytes_of(t for t in (*own, *gradients, *optimizer.state()) if not t.is_meta)
+    return bytes_of(t for t in (*own, *gradients, *optimizer.state()) if not t.is_meta)
 
 
 class _Weigher(WatchfulOracle):

@@ -53,6 +53,7 @@ def cholesky_adam(
         adam.step()
         with torch.no_grad():
             for name, z in free.items():
+                z.grad = None
                 L = lower(z) if name in curved else None
                 params[name].copy_(z if L is None else L @ L.mT)
 
