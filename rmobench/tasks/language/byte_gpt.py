@@ -44,9 +44,9 @@ CHUNK = 16
     "Kucera 1964",
     offers=("stochastic", "matrix_parameters", "low_rank_layers", "adapters"),
     target=Target(metric="objective", rungs=(2.2, 2.0, 1.9), headline=2.0),
-    budget=Budget(n_calls=160, time_s=600.0),
+    budget=Budget(n_calls=120, time_s=600.0),
     cheap=False,
-    judge_every=8,
+    judge_every=10,
     data=True,
 )
 def byte_gpt(
