@@ -25,7 +25,7 @@ PRESENT = pytest.mark.skipif(
 
 
 def moved(n_frames: int = 6) -> Tensor:
-    """Return configurations [frames, nq] with bent legs and swinging arms, the trunk at rest, turned about the vertical."""
+    """Return configurations [frames, nq] with bent legs and swinging arms, turned about the vertical."""
     body, time = adult(), torch.linspace(0.0, 1.0, n_frames, dtype=F64).unsqueeze(-1)
     angles = torch.zeros(n_frames, body.n_driven, dtype=F64)
     for column, angle in {
