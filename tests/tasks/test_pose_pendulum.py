@@ -43,7 +43,9 @@ def test_the_hidden_controls_are_the_minimum() -> None:
 @pytest.mark.parametrize("optimizer", ["bfgs", "lbfgs"])
 def test_quasi_newton_methods_find_it(optimizer: str) -> None:
     """To a gap of 1e-3, from 33 mm off to below 2 mm."""
-    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=100, time_s=HOUR).trials
+    (planned,) = plan(
+        choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=100, time_s=HOUR
+    ).trials
     record = run_trial(planned)
     assert isinstance(record, Record), record
     assert {hit.rung for hit in record.hits} >= {1e-1, 1e-2, 1e-3}
@@ -52,7 +54,9 @@ def test_quasi_newton_methods_find_it(optimizer: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam[lr=0.1]", "adafactor_mlp", "optimus"])
 def test_step_rules_go_downhill(optimizer: str) -> None:
-    (planned,) = plan(choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=40, time_s=HOUR).trials
+    (planned,) = plan(
+        choose_tasks("pose_pendulum"), choose_optimizers(optimizer), seeds=[0], n_calls=40, time_s=HOUR
+    ).trials
     record = run_trial(planned)
     assert isinstance(record, Record), record
     assert record.spent.metrics["gap"] < 0.7

@@ -25,7 +25,7 @@ PRESENT = pytest.mark.skipif(
 
 
 def moved(n_frames: int = 6) -> Tensor:
-    """Return configurations [frames, nq] with bent limbs, the trunk at rest, the body turned about the vertical."""
+    """Return configurations [frames, nq] with bent legs and swinging arms, turned about the vertical."""
     body, time = adult(), torch.linspace(0.0, 1.0, n_frames, dtype=F64).unsqueeze(-1)
     angles = torch.zeros(n_frames, body.n_driven, dtype=F64)
     for column, angle in {
@@ -40,7 +40,7 @@ def moved(n_frames: int = 6) -> Tensor:
         24: 0.5,
         27: 0.7,
     }.items():
-        angles[:, column] = angle * (0.5 + time[:, 0])
+        angles[:, column] = angle * (1.0 if column < 14 else 0.5 + time[:, 0])  # legs stand still, arms swing
     turn = torch.zeros(n_frames, body.n_dofs, dtype=F64)
     turn[:, 5] = 0.7
     turn[:, :2] = time * torch.tensor([1.0, -0.5], dtype=F64)

@@ -217,7 +217,9 @@ def test_windows_follow_one_another() -> None:
 
 
 def reached(selector: str, n_calls: int, optimizer: str = "bfgs", seed: int = 0) -> Record:
-    (planned,) = plan(choose_tasks(selector), choose_optimizers(optimizer), seeds=[seed], n_calls=n_calls, time_s=HOUR).trials
+    (planned,) = plan(
+        choose_tasks(selector), choose_optimizers(optimizer), seeds=[seed], n_calls=n_calls, time_s=HOUR
+    ).trials
     record = run_trial(planned)
     assert isinstance(record, Record), record
     return record
