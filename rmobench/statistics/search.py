@@ -54,8 +54,8 @@ def searches(runs: pd.DataFrame, *, axis: str = "n_grad") -> tuple[Search, ...]:
 def _search(name: str, runs: pd.DataFrame, axis: str) -> Search | None:
     chosen = at_rung(costs(runs, axis=axis), None)
     sums = chosen.groupby(["task", "optimizer"], observed=True)[["cost", "hit"]].sum()
-    erts = (sums["cost"] / sums["hit"].clip(lower=0.5)).unstack("optimizer").dropna(axis=1)
-    logs = np.log(erts.to_numpy(float))
+    paid: pd.Series = sums["cost"] / sums["hit"].clip(lower=0.5)
+    logs = np.log(paid.unstack("optimizer").dropna(axis=1).to_numpy(float))
     n_tasks, n = logs.shape
     if n < LEAST_SETTINGS:
         return None
