@@ -92,7 +92,9 @@ def _leaders(runs: pd.DataFrame) -> Iterator[str]:
         ranked = sorted(ends, key=lambda name: float(ends[name].mean()))
         first = ranked[0]
         tied = [
-            name for name in ranked[1:] if student_mean((ends[name] - ends[first]).dropna().to_numpy(float)).low <= 0.0
+            name
+            for name in ranked[1:]
+            if student_mean(np.asarray((ends[name] - ends[first]).dropna(), dtype=np.float64)).low <= 0.0
         ]
         said = ", ".join(f"{name} {ends[name].mean():.4f}" for name in ranked)
         verdict = f"no winner: {first} cannot be told from {', '.join(tied)}" if tied else f"{first} leads"
