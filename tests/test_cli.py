@@ -313,7 +313,7 @@ def test_the_suites_about_precision_plan_what_they_say(name, tmp_path):
     trials = plan["trials"]
     assert {t["precision"] for t in trials} == {"fp64", "fp32", "bf16-amp", "fp16", "bf16"}
     assert {t["seed"] for t in trials} == {0, 1, 2}
-    assert len({t["label"] for t in trials}) == {"precision": 25, "precision_breaking": 10}[name]
+    assert len({t["label"] for t in trials}) == {"precision": 37, "precision_breaking": 10}[name]
     assert {s["optimizer"] for s in plan["skips"]} <= {"muon"}
 
 
