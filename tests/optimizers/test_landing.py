@@ -54,7 +54,8 @@ def test_the_error_never_exceeds_the_safety(lr: float, momentum: float, safety: 
 
     options = {"lr": lr, "momentum": momentum, "attraction": 0.2, "safety": safety}
     errors = error(iterates(landing, f, frame(8, 3, dtype=torch.float32), 500, **options).double())
-    assert errors.max() < safety * (1.0 + 1e-5)
+    rounding = 16 * torch.finfo(torch.float32).eps  # of products of 8 entries up to 1, in float32
+    assert errors.max() < safety + rounding
     assert lr < 1.0 or errors.max() > 0.9 * safety  # it is that which held them
 
 

@@ -136,7 +136,7 @@ def test_rosenbrock_without_a_manifold(build: Build) -> None:
 def test_narrow_storage(build: Build, dtype: torch.dtype, precision: str) -> None:
     """It goes down as far as the storage can tell, and stays on the manifold."""
     p = pca_digits(0, torch.device("cpu"), dtype, rank=4)
-    drive(build(p), PlainOracle(p, n_calls=100))
+    drive(build(p), PlainOracle(p, n_calls=200))
     after = p.judge(p.model)
     assert p.params["x"].dtype == dtype
     assert after["gap"] < FLOORS[precision]
