@@ -183,7 +183,7 @@ def build(seed, device, dtype, *, fault=""):
         ("judge", {"judging changes nothing"}),
         ("dtype", {"parameters have the precision, and the loss is a number"}),
         ("gradient", {"gradients agree with central differences"}),
-        ("noise", {"noise is declared"}),
+        ("noise", {"noise is declared", "a declared second order is there"}),  # other batches, other Hessians
     ],
 )
 def test_each_breach_of_a_task_is_found(strangers, tmp_path, fault, finds):
