@@ -16,6 +16,9 @@ from rmobench.types import Interval
 
 Array = NDArray[np.float64]
 
+CENSORED = 2.0
+"""A cell that is never solved counts so many budgets."""
+
 
 def judged(runs: pd.DataFrame, *, axis: str) -> pd.DataFrame:
     """Return the ERT at the headline rung and the success rate of every cell and optimizer.
@@ -37,6 +40,24 @@ def judged(runs: pd.DataFrame, *, axis: str) -> pd.DataFrame:
 def column(wide: pd.DataFrame, what: str, optimizer: str) -> Array:
     """Return one of the columns of `judged` [cells], NaN where the optimizer was not run."""
     return wide.reindex(columns=[(what, optimizer)]).to_numpy(float)[:, 0]
+
+
+def by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials with every (task, seed) as a task, a cell of its own."""
+    return runs.assign(task=runs["task"] + " " + runs["seed"].astype(str))
+
+
+def censored(wide: pd.DataFrame, runs: pd.DataFrame, *optimizers: str) -> tuple[Array, ...]:
+    """Return the ERTs [cells] of some optimizers, CENSORED budgets of calls in the place of infinite ones.
+
+    Args:
+        wide: What `judged` made of the runs, counting steps or calls.
+        runs: One row per record.
+        optimizers: Labels.
+    """
+    missed = CENSORED * runs.groupby("task")["budget_calls"].max().reindex(wide.index).to_numpy(float)
+    erts = (column(wide, "ert", name) for name in optimizers)
+    return tuple(np.where(np.isinf(ert), missed, ert) for ert in erts)
 
 
 def outcomes(runs: pd.DataFrame) -> pd.DataFrame:

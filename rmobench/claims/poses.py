@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rmobench.claims.cells import column, judged, outcomes, ratio, share_won
+from rmobench.claims.cells import CENSORED, by_seed, censored, column, judged, outcomes, ratio, share_won
 from rmobench.claims.claim import Measure
 from rmobench.claims.evidence import Evidence
 from rmobench.claims.resampling import bootstrap_mean
@@ -22,8 +22,6 @@ SUITE = "pose"
 RECIPE = "pose_optimus"
 OURS, ZERO_SHOT = "optimus_pose", "optimus"
 OTHERS = ("bfgs", "lbfgs", "adam", "adafactor_mlp", ZERO_SHOT)
-CENSORED = 2.0
-"""A miss counts so many budgets."""
 
 IN_DOMAIN, HELD_OUT = "in domain", "held out"
 
@@ -69,9 +67,8 @@ def against(name: str, runs: pd.DataFrame, baseline: str, *, decides: bool) -> I
         baseline: Label of the other one.
         decides: Whether the claim stands or falls with the gradients and the end.
     """
-    by_seed = runs.assign(task=runs["task"] + " " + runs["seed"].astype(str))
-    erts = judged(by_seed, axis="n_grad")
-    missed = CENSORED * by_seed.groupby("task")["budget_calls"].max().reindex(erts.index).to_numpy(float)
+    cells = by_seed(runs)
+    erts = judged(cells, axis="n_grad")
     pair = [column(erts, "ert", optimizer) for optimizer in (OURS, baseline)]
     either = int((np.isfinite(pair[0]) | np.isfinite(pair[1])).sum())
     yield Measure(
@@ -79,15 +76,14 @@ def against(name: str, runs: pd.DataFrame, baseline: str, *, decides: bool) -> I
         value=share_won(*pair),
         unit=f"share, {either} (window, seed) that either solves",
     )
-    finite = [np.where(np.isinf(ert), missed, ert) for ert in pair]
     yield Measure(
         name=f"{name}: gradients relative to {baseline}",
-        value=ratio(*finite),
+        value=ratio(*censored(erts, cells, OURS, baseline)),
         unit=f"ratio, {len(erts)} (window, seed), a miss counting {CENSORED:g} budgets",
         threshold=1.0 if decides else None,
         wants="below" if decides else None,
     )
-    ends = by_seed.assign(final=_ends(by_seed)).pivot_table(index="task", columns="optimizer", values="final")
+    ends = cells.assign(final=_ends(cells)).pivot_table(index="task", columns="optimizer", values="final")
     yield Measure(
         name=f"{name}: MPJPE-G at the end relative to {baseline}",
         value=ratio(*(ends.reindex(columns=[optimizer]).to_numpy(float)[:, 0] for optimizer in (OURS, baseline))),

@@ -17,7 +17,7 @@ from rmobench.errors import ArgumentError
 from rmobench.geometry import Stiefel
 from rmobench.models import frames, started
 from rmobench.tasks.samples import part
-from rmobench.tasks.streams import stream
+from rmobench.tasks.streams import epochs, stream
 from rmobench.types import Problem
 
 N_JUDGED = 1000
@@ -133,12 +133,9 @@ def loss(model: nn.Module, batch: Any) -> Tensor:
 
 
 def _batches(inputs: Tensor, labels: Tensor, batch_size: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield every image once per epoch, in a new order each time, for ever."""
-    while True:
-        order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-        for rows in torch.split(order, batch_size):
-            if len(rows) == batch_size:
-                yield inputs[rows], labels[rows]
+    for rows in epochs(len(inputs), batch_size, generator):
+        here = rows.to(inputs.device)
+        yield inputs[here], labels[here]
 
 
 class _Judge:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import torch
+from torch import Generator, Tensor
 
 
 def stream(seed: int, name: str) -> torch.Generator:
@@ -15,3 +17,14 @@ def stream(seed: int, name: str) -> torch.Generator:
     """
     digest = hashlib.sha256(f"{name}/{seed}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def epochs(n: int, batch_size: int, generator: Generator) -> Iterator[Tensor]:
+    """Yield the rows [batch_size] of batches for ever: each of n once per epoch, in a new order each time.
+
+    An epoch's last, smaller batch is left out. The order does not depend on what is done with the batches.
+    """
+    while True:
+        for rows in torch.split(torch.randperm(n, generator=generator), batch_size):
+            if len(rows) == batch_size:
+                yield rows

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from rmobench.claims.cells import column, judged, outcomes, ratio, share_won
+from rmobench.claims.cells import CENSORED, by_seed, censored, column, judged, outcomes, ratio, share_won
 from rmobench.claims.claim import Claim, Finding, Measure
 from rmobench.claims.evidence import Evidence
 from rmobench.statistics.intervals import success_rate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Array = NDArray[np.float64]
 
 TUNED = ("second_order_tuned", "second_order_bf16_tuned")
 DEFAULTS = ("second_order",)
@@ -28,7 +25,6 @@ BASELINES = ("adamw", "sgd")
 ENDING = "_tuned"
 RESTING = "_resting"
 """Ending of a control: the method with factors that stay at the identity, which is the heavy ball."""
-CENSORED = 2.0
 
 
 def measure(evidence: Evidence) -> Finding:
@@ -54,10 +50,9 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
             yield Measure(name=f"{said}, {name}: failed", value=failed, unit=f"share of {n} trials")
             hit = success_rate(int(mine["hit"].sum()), n)
             yield Measure(name=f"{said}, {name}: reached the target", value=hit, unit=f"share of {n} trials")
-    by_seed = _by_seed(runs)
+    cells = by_seed(runs)
     for axis, counted in (("step", "iterations"), ("time_s", "seconds")):
-        erts = judged(by_seed, axis=axis)
-        missed = _missed(by_seed, erts)
+        erts = judged(cells, axis=axis)
         for ours in OURS:
             for baseline in BASELINES:
                 pair = [column(erts, "ert", name + ending) for name in (ours, baseline)]
@@ -71,7 +66,7 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
                     wants="above" if deciding else None,
                 )
                 if axis == "step":
-                    finite = [np.where(np.isinf(ert), missed, ert) for ert in pair]
+                    finite = list(censored(erts, cells, ours + ending, baseline + ending))
                     unit = f"ratio, {len(erts)} (task, seed), a miss counting {CENSORED:g} budgets"
                 else:
                     finite, unit = pair, "ratio, (task, seed) that both solve"
@@ -80,30 +75,16 @@ def _of(runs: pd.DataFrame, said: str, *, ending: str, decides: bool) -> Iterato
 
 def _controlled(runs: pd.DataFrame, said: str) -> Iterator[Measure]:
     """Yield what the factors gain: iterations relative to the same method with factors that rest at the identity."""
-    by_seed = _by_seed(runs)
-    erts = judged(by_seed, axis="step")
-    missed = _missed(by_seed, erts)
+    cells = by_seed(runs)
+    erts = judged(cells, axis="step")
     for ours in OURS:
         if ours + RESTING in set(runs["optimizer"]):
-            pair = [column(erts, "ert", ours + ending) for ending in (ENDING, RESTING)]
             unit = f"ratio, (task, seed) with a control, a miss counting {CENSORED:g} budgets"
-            finite = [np.where(np.isinf(ert), missed, ert) for ert in pair]
             yield Measure(
                 name=f"{said}, {ours}: iterations relative to itself with factors at rest",
-                value=ratio(*finite),
+                value=ratio(*censored(erts, cells, ours + ENDING, ours + RESTING)),
                 unit=unit,
             )
-
-
-def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials with every (task, seed) as a task of its own."""
-    return runs.assign(task=runs["task"] + " " + runs["seed"].astype(str))
-
-
-def _missed(runs: pd.DataFrame, erts: pd.DataFrame) -> Array:
-    """Return what a miss counts in iterations, [tasks of `erts`]."""
-    budgets: Array = CENSORED * runs.groupby("task")["budget_calls"].max().reindex(erts.index).to_numpy(float)
-    return budgets
 
 
 def figure(evidence: Evidence) -> Figure:

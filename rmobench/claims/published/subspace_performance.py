@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from rmobench.claims.cells import column, judged, rate, ratio, share_won
+from rmobench.claims.cells import CENSORED, by_seed, censored, column, judged, rate, ratio, share_won
 from rmobench.claims.claim import Claim, Finding, Measure
 from rmobench.claims.evidence import Evidence
 from rmobench.claims.metatraining import Curve
@@ -22,7 +22,6 @@ OURS = ("subspace_tuned", "subspace_scalefree_tuned")
 BASELINES = ("rsgd_tuned", "rsgd_m_tuned", "rasa_tuned", "radam_tuned")
 GROUPS = {"pca": "PCA", "stiefel_classification": "Stiefel classification", "orthogonal_cnn": "orthogonal CNN"}
 DECIDING = ("pca", "stiefel_classification")
-CENSORED = 2.0
 
 
 def measure(evidence: Evidence) -> Finding:
@@ -41,9 +40,8 @@ def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
     cells = "tasks"
     if runs["task"].nunique() == 1:
         cells = "seeds of one task"
-        runs = runs.assign(task=runs["task"] + " " + runs["seed"].astype(str))
+        runs = by_seed(runs)
     steps = judged(runs, axis="step")
-    missed = CENSORED * runs.groupby("task")["budget_calls"].max().reindex(steps.index).to_numpy(float)
     unit, name = f"rate, {len(steps)} {cells}", f"{GROUPS[task]}, {ours}"
     mine = column(steps, "ert", ours)
     yield Measure(name=f"{name}: success", value=rate(column(steps, "success", ours)), unit=unit)
@@ -59,7 +57,7 @@ def _of_group(task: str, ours: str, runs: pd.DataFrame) -> Iterator[Measure]:
         )
         yield Measure(
             name=f"{name}: iterations relative to {baseline}",
-            value=ratio(*(np.where(np.isinf(erts), missed, erts) for erts in (mine, theirs))),
+            value=ratio(*censored(steps, runs, ours, baseline)),
             unit=f"ratio, {len(steps)} {cells}, one that is never solved counting {CENSORED:g} budgets",
             threshold=1.0 if decides else None,
             wants="below" if decides else None,

@@ -16,7 +16,7 @@ from rmobench.data.language_model import language_model
 from rmobench.registry import task
 from rmobench.tasks.language.adapted import Adapters, Held, ValidationJudge, classification_loss
 from rmobench.tasks.language.labelled import check_batch, evenly, parts
-from rmobench.tasks.streams import stream
+from rmobench.tasks.streams import epochs, stream
 from rmobench.types import Budget, Problem, Target
 
 if TYPE_CHECKING:
@@ -176,8 +176,5 @@ def tokenizer(folder: str) -> PreTrainedTokenizerBase:
 def _batches(
     rows: Sequence[int], cut: _Cut, batch_size: int, generator: Generator
 ) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """Yield every text once per epoch, in a new order each time, for ever."""
-    while True:
-        for chosen in torch.randperm(len(rows), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
-            if len(chosen) == batch_size:
-                yield cut([rows[k] for k in chosen.tolist()])
+    for chosen in epochs(len(rows), batch_size, generator):
+        yield cut([rows[k] for k in chosen.tolist()])

@@ -13,6 +13,7 @@ from rmobench.data import Sentences
 from rmobench.errors import ArgumentError
 from rmobench.models.bert import Texts
 from rmobench.tasks.language.adapted import Held
+from rmobench.tasks.streams import epochs
 
 HELD_OUT = 5
 """Every fifth text is held out, by its digest, so that equal texts are on one side."""
@@ -59,14 +60,9 @@ def padded(texts: Sequence[Sequence[int]], *, padding: int, device: torch.device
 def batches(
     data: Labelled, *, batch_size: int, padding: int, device: torch.device, generator: Generator
 ) -> Iterator[tuple[Texts, Tensor]]:
-    """Yield every text once per epoch, in a new order each time, for ever; an epoch's last, smaller batch is left out.
-
-    The order does not depend on what is done with the batches.
-    """
-    while True:
-        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
-            if len(rows) == batch_size:
-                yield _batch(data, rows.tolist(), padding, device)
+    """Yield texts and their labels, epoch after epoch."""
+    for rows in epochs(len(data.texts), batch_size, generator):
+        yield _batch(data, rows.tolist(), padding, device)
 
 
 def held(data: Labelled, *, chunk: int, padding: int, device: torch.device) -> tuple[Held, ...]:

@@ -17,7 +17,7 @@ from rmobench.registry import task
 from rmobench.tasks.language.adapted import Adapters, Held, ValidationJudge, classification_loss
 from rmobench.tasks.language.byte_pairs import BytePairs
 from rmobench.tasks.language.labelled import Labelled, check_batch, evenly, parts
-from rmobench.tasks.streams import stream
+from rmobench.tasks.streams import epochs, stream
 from rmobench.types import Budget, Problem, Target
 
 ADAPTERS: Mapping[str, str] = MappingProxyType(
@@ -220,10 +220,7 @@ def _prompts(reviews: Sentences, rows: list[int], cut: Callable[[str], list[int]
 def _batches(
     data: Labelled, below: Below, batch_size: int, device: torch.device, generator: Generator
 ) -> Iterator[tuple[Cached, Tensor]]:
-    """Yield every review once per epoch, in a new order each time, for ever."""
-    while True:
-        for rows in torch.randperm(len(data.texts), generator=generator).split(batch_size):  # type: ignore[no-untyped-call]
-            if len(rows) == batch_size:
-                chosen = rows.tolist()
-                labels = torch.tensor([data.labels[k] for k in chosen])
-                yield below([data.texts[k] for k in chosen]), labels.to(device)
+    for rows in epochs(len(data.texts), batch_size, generator):
+        chosen = rows.tolist()
+        labels = torch.tensor([data.labels[k] for k in chosen])
+        yield below([data.texts[k] for k in chosen]), labels.to(device)
