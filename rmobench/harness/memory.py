@@ -92,18 +92,27 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def hold(self, tensor: Tensor) -> None:
         """Count a tensor's storage from now until it is freed."""
+        if self._meet(tensor, counted=True):
+            self.current += tensor.untyped_storage().nbytes()
+            self.peak = max(self.peak, self.current)
+            if not self._asking:
+                self.own_peak = max(self.own_peak, self.current)
+
+    def know(self, tensor: Tensor) -> None:
+        """Leave out a tensor's storage, unless it is counted already, and all views of it."""
+        self._meet(tensor, counted=False)
+
+    def _meet(self, tensor: Tensor, *, counted: bool) -> bool:
+        """Return whether this is the first of a storage, which is remembered until it is freed."""
         if tensor.is_meta:
-            return
+            return False
         storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key in self._seen or storage.nbytes() == 0:
-            return
+        key, n_bytes = storage._cdata, storage.nbytes()
+        if key in self._seen or n_bytes == 0:
+            return False
         self._seen.add(key)
-        self.current += storage.nbytes()
-        self.peak = max(self.peak, self.current)
-        if not self._asking:
-            self.own_peak = max(self.own_peak, self.current)
-        weakref.finalize(storage, self._free, key, storage.nbytes()).atexit = False
+        weakref.finalize(storage, self._free, key, n_bytes if counted else 0).atexit = False
+        return True
 
     def _free(self, key: int, n_bytes: int) -> None:
         self._seen.discard(key)

@@ -163,10 +163,13 @@ def _rehearse(planned: Planned, device: torch.device) -> dict[str, Any]:
     What goes wrong here goes wrong again in the measured run and is recorded there; wrong input is raised.
     """
     facts: dict[str, Any] = {}
-    budget = Budget(n_calls=REHEARSAL[planned.task.cheap], time_s=planned.trial.budget.time_s / 4.0)
+    asked = planned.trial.budget
+    budget = Budget(n_calls=min(REHEARSAL[planned.task.cheap], asked.n_calls), time_s=asked.time_s / 4.0)
     began = perf_counter()
     try:
-        run = _set_up(planned, device, budget if device.type == "cuda" else replace(budget, n_calls=2))
+        run = _set_up(
+            planned, device, budget if device.type == "cuda" else replace(budget, n_calls=min(2, budget.n_calls))
+        )
         _run(run)
         run.optimizer.close()
         facts["compile_s"] = perf_counter() - began

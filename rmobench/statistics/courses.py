@@ -6,7 +6,9 @@ not finite is NaN, and a cost at which more than half of the trials are not fini
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,12 +52,25 @@ def courses(runs: pd.DataFrame, *, axis: str = "n_grad", points: int = 24) -> tu
     """
     if missing := [name for name in (f"trace_{axis}", "trace_metric") if name not in runs]:
         raise InputError(f"got records without {', '.join(missing)}. Load them with trace=True.")
-    groups = in_order(runs).groupby(["precision", "task", "optimizer"], observed=True)
-    found = (_course(*map(str, key), group=group, axis=axis, points=points) for key, group in groups)
+    ordered = in_order(runs)
+    groups = ordered.groupby(["precision", "task", "optimizer"], observed=True)
+    columns = {name: ordered[name].to_numpy() for name in (f"trace_{axis}", "trace_metric", "metric", "mode")}
+    rows = groups.indices  # and arrays: a frame of a few rows costs milliseconds
+    found = (
+        _course(
+            *map(str, key),
+            group={name: column[rows[key]] for name, column in columns.items()},
+            axis=axis,
+            points=points,
+        )
+        for key in groups.size().index
+    )
     return tuple(course for course in found if course is not None)
 
 
-def _course(precision: str, task: str, optimizer: str, *, group: pd.DataFrame, axis: str, points: int) -> Course | None:
+def _course(
+    precision: str, task: str, optimizer: str, *, group: Mapping[str, NDArray[Any]], axis: str, points: int
+) -> Course | None:
     """Join the trials of a cell; None where none was judged."""
     traces = [
         (np.asarray(cost, float), np.asarray(metric, float))
@@ -69,12 +84,12 @@ def _course(precision: str, task: str, optimizer: str, *, group: pd.DataFrame, a
     if axis != "time_s":
         grid = np.unique(np.round(grid))
     held = np.stack([metric[np.searchsorted(cost, grid * (1.0 + 1e-12), side="right") - 1] for cost, metric in traces])
-    low, median, high = _quartiles(held, worst=-np.inf if group["mode"].iloc[0] == "max" else np.inf)
+    low, median, high = _quartiles(held, worst=-np.inf if group["mode"][0] == "max" else np.inf)
     return Course(
         task=task,
         optimizer=optimizer,
         precision=precision,
-        metric=str(group["metric"].iloc[0]),
+        metric=str(group["metric"][0]),
         n_trials=len(traces),
         cost=grid,
         median=median,

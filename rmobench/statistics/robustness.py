@@ -8,7 +8,7 @@ where this precision missed; a seed that misses at both says nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,10 +89,22 @@ def robustness(runs: pd.DataFrame, *, axis: str = "step", rung: float | None = N
         raise InputError(f"got records without {', '.join(missing)}. Load them with trace=True.")
     pairs = _paired(_trials(runs, axis=axis, rung=rung))
     groups = pairs.groupby(["task", "optimizer", "precision"], observed=True)
-    tasks = tuple(_on_task(*map(str, key), group=group) for key, group in groups)
+    columns = {name: pairs[name].to_numpy() for name in JUDGED}  # arrays: a frame of a few rows costs milliseconds
+    rows = groups.indices
+    tasks = tuple(
+        _on_task(*map(str, key), group={name: column[rows[key]] for name, column in columns.items()})
+        for key in groups.size().index
+    )
     return PrecisionBoard(
         axis=axis, rung=rung, overall=over_tasks(tasks), tasks=tasks, breaking=breaking(runs, rung=rung)
     )
+
+
+JUDGED = (
+    *("reference", "hit", "lost", "gained", "log_penalty", "floor", "floor_ratio", "failure", "failed_at"),
+    *("residual", "drift", "stagnation", "deviation", "state", "copies", "upcast"),
+)
+"""Columns of a pair that the row of its task is made of."""
 
 
 # --- one row per trial, beside its reference ---------------------------------------------------------------
@@ -162,22 +174,22 @@ def _deviation(pair: dict[Hashable, Any]) -> float:
 # --- one row per task, and over the tasks ------------------------------------------------------------------
 
 
-def _on_task(task: str, optimizer: str, precision: str, *, group: pd.DataFrame) -> Robustness:
-    reference = str(group["reference"].iloc[0])
+def _on_task(task: str, optimizer: str, precision: str, *, group: Mapping[str, NDArray[Any]]) -> Robustness:
+    reference = str(group["reference"][0])
     return Robustness(
         optimizer=optimizer,
         precision=precision,
         task=task,
         n_tasks=1,
         reference=reference,
-        n_trials=len(group),
+        n_trials=len(group["hit"]),
         n_hits=int(group["hit"].sum()),
         n_lost=int(group["lost"].sum()),
         n_gained=int(group["gained"].sum()),
-        penalty=_penalty(group["log_penalty"].dropna().to_numpy(float), itself=precision == reference),
+        penalty=_penalty(_known(group["log_penalty"]), itself=precision == reference),
         floor=_median(group["floor"]),
         floor_ratio=_median(group["floor_ratio"]),
-        failures=dict(Counter(map(str, group["failure"].dropna().sort_values()))),
+        failures=dict(Counter(sorted(map(str, _said(group["failure"]))))),
         first_failure=_median(group["failed_at"]),
         residual=_largest(group["residual"]),
         drift=_median(group["drift"]),
@@ -233,7 +245,7 @@ def _pooled(rows: list[Robustness]) -> Robustness:
         floor_ratio=_geometric_mean(_logs([row.floor_ratio for row in rows])).value,
         failures=dict(sorted(failures.items())),
         residual=_largest([row.residual for row in rows]),
-        upcast=_joined(pd.Series([row.upcast for row in rows], dtype=object)),
+        upcast=_joined(row.upcast for row in rows),
         **{name: _median([getattr(row, name) for row in rows]) for name in MEDIANS},
     )
 
@@ -247,14 +259,26 @@ def _logs(values: list[float]) -> Array:
     return logs
 
 
-def _median(values: pd.Series | list[float]) -> float:
+def _median(values: NDArray[Any] | list[float]) -> float:
     """Return the median of what is known; NaN: nothing is."""
-    return float(pd.Series(values, dtype=float).median())
+    known = _known(values)
+    return float(np.median(known)) if len(known) else float("nan")
 
 
-def _largest(values: pd.Series | list[float]) -> float:
-    return float(pd.Series(values, dtype=float).max())
+def _largest(values: NDArray[Any] | list[float]) -> float:
+    known = _known(values)
+    return float(known.max()) if len(known) else float("nan")
 
 
-def _joined(texts: pd.Series) -> str | None:
-    return "; ".join(sorted(set(texts.dropna()))) or None
+def _known(values: NDArray[Any] | list[float]) -> Array:
+    found: Array = np.asarray(values, dtype=float)
+    return found[~np.isnan(found)]
+
+
+def _joined(texts: Iterable[object]) -> str | None:
+    return "; ".join(sorted(set(map(str, _said(texts))))) or None
+
+
+def _said(values: Iterable[object]) -> list[object]:
+    """Leave out what is missing: None, or NaN, which is unlike itself."""
+    return [value for value in values if value is not None and value == value]

@@ -41,10 +41,10 @@ def as_bytes(row: torch.Tensor) -> bytes:
 
 
 def test_no_judged_stretch_is_in_the_text_that_is_trained_on() -> None:
-    text = stretches("brown", 128)
+    text = stretches("brown", 128, 48)
     train = text.train.numpy().tobytes()
     judged = [as_bytes(row) for row in text.judged]
-    assert len(set(judged)) == 64
+    assert len(set(judged)) == 48
     assert not [stretch for stretch in judged if stretch[:64] in train or stretch[65:] in train]
     together = b"".join(corpus("brown").documents.values())
     assert len(train) + 100_000 > len(together) > len(train) + 80_000
@@ -59,7 +59,7 @@ def test_no_line_of_the_pretraining_is_trained_on_or_judged() -> None:
 
 
 def test_batches_are_stretches_of_the_training_text_each_byte_with_the_next() -> None:
-    train = stretches("brown", 128).train.numpy().tobytes()
+    train = stretches("brown", 128, 48).train.numpy().tobytes()
     inputs, following = next(problem(**SMALL).batches)
     assert inputs.shape == following.shape == (2, 128)
     assert torch.equal(inputs[:, 1:], following[:, :-1])
@@ -99,7 +99,7 @@ def test_only_the_factors_are_free() -> None:
 
 
 def test_the_judge_is_the_mean_loss_over_all_judged_bytes() -> None:
-    made, judged = problem(dtype=torch.float64, **SMALL), stretches("brown", 128).judged
+    made, judged = problem(dtype=torch.float64, **SMALL), stretches("brown", 128, 48).judged
     with torch.no_grad():
         chances = made.model(judged[:, :-1]).log_softmax(-1)
     expected = -chances.gather(-1, judged[:, 1:, None]).mean().item()

@@ -15,8 +15,10 @@ from rmobench.types import Optimizer, Problem
 PLAIN, CURVED = "quadratic", "pca_digits"
 """Preferred tasks: one that fits almost everybody, and one on a manifold."""
 
-SHAPED = {"gmlstm": "pca_digits"}
-"""Optimizers whose weights fit frames of one shape only, and a task that has it."""
+SMALL_MODEL = "byte_gpt[adapters=attention,batch_size=1,n_judged=2]"
+
+SHAPED = {"gmlstm": "pca_digits", "full_adamw": SMALL_MODEL, "peft_adamw": SMALL_MODEL}
+"""Tasks of optimizers that fit few: weights for frames of one shape, layers with adapters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ def task_for(optimizer: ChosenOptimizer) -> str | None:
 
 
 def _fits(optimizer: ChosenOptimizer, task: str) -> bool:
-    return why_not(optimizer.spec, tasks()[task], hyper=optimizer.hyper) is None
+    (chosen,) = choose_tasks(task)
+    return why_not(optimizer.spec, chosen.spec, hyper=optimizer.hyper) is None
 
 
 def optimizer_for(task: str) -> str | None:

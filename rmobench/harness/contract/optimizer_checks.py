@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_iter
 
-from rmobench.errors import ContractError
+from rmobench.errors import ContractError, UnfitError
 from rmobench.harness.contract.check import Check
 from rmobench.harness.contract.fitting import Pair
 from rmobench.harness.contract.watchful import WatchfulOracle
@@ -135,16 +137,22 @@ def lists_state(pair: Pair) -> None:
 
 def _unlisted(problem: Problem, optimizer: Optimizer) -> int:
     """Return by how many bytes more steps have grown what there is than what is listed."""
-    gc.collect()
-    tracker = StorageTracker(widest=torch.float64)
-    for thing in gc.get_objects():
-        if issubclass(type(thing), Tensor) and not thing.is_meta:  # a view of what was there before is nothing new
-            tracker.hold(thing)
-    there, listed = tracker.current, _listed(problem, optimizer)
+    tracker, listed = _Growth(widest=torch.float64), _listed(problem, optimizer)
     with tracker:
         _Weigher(problem, n_calls=N_CALLS).drive(optimizer)
     gc.collect()
-    return (tracker.current - there) - (_listed(problem, optimizer) - listed)
+    return tracker.current - (_listed(problem, optimizer) - listed)
+
+
+class _Growth(StorageTracker):  # type: ignore[no-untyped-call]
+    """Counts what is made from now on: a view of what was there before is nothing new."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Know the storages that an operation takes, then run it."""
+        for value in tree_iter((args, kwargs)):
+            if isinstance(value, Tensor):
+                self.know(value)
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def _listed(problem: Problem, optimizer: Optimizer) -> int:
@@ -181,19 +189,24 @@ def _half_square(model: nn.Module, batch: object) -> Tensor:
     return 0.5 * torch.stack([p.square().sum() for p in model.parameters()]).sum()
 
 
-def any_shape(pair: Pair) -> None:
-    """Go downhill with parameters of any shape, and leave them as wide as they were."""
+def any_shape(pair: Pair) -> str | None:
+    """Go downhill with parameters of any shape, and leave them as wide as they were; or say that they do not fit."""
     for dtype in (torch.float64, torch.float32):
         model = _Shapes(dtype)
         problem = Problem(model=model, loss=_half_square, batches=itertools.repeat(None), judge=lambda m: {})
         before = _half_square(model, None).item()
         chosen = pair.optimizer
-        WatchfulOracle(problem, n_calls=40).drive(load(chosen.spec.location)(problem, **chosen.hyper))
+        try:
+            optimizer = load(chosen.spec.location)(problem, **chosen.hyper)
+        except UnfitError as reason:
+            return str(reason)
+        WatchfulOracle(problem, n_calls=40).drive(optimizer)
         after = _half_square(model, None).item()
         if not after < before:
             raise ContractError(f"in {str(dtype)[6:]} half the squared norm went from {before:.4g} to {after:.4g}")
         if widths := {str(p.dtype) for p in model.parameters() if p.dtype != dtype}:
             raise ContractError(f"a parameter of {dtype} became {widths.pop()}")
+    return None
 
 
 def defaults_in_range(pair: Pair) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rmobench.errors import ArgumentError
+from rmobench.errors import ArgumentError, UnfitError
 from rmobench.models.low_rank_linear import low_rank_layers, merge_low_rank
 from rmobench.optimizers.options import check_options
 from rmobench.optimizers.torch_style import from_torch
@@ -44,6 +44,7 @@ def full_adamw(
 
     Raises:
         ArgumentError: An option that is not in its range.
+        UnfitError: There is no low-rank layer.
     """
     check_options("full_adamw", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
     if scope not in SCOPES:
@@ -57,13 +58,20 @@ def full_adamw(
 
 
 def check_adapters(owner: str, problem: Problem) -> None:
-    """Raise ArgumentError unless every low-rank layer is on a linear one, in a network.
+    """Say that a problem has no adapters, or adapters on nothing.
 
     Args:
         owner: Whose problem it is, as the message begins.
         problem: Its layers.
+
+    Raises:
+        UnfitError: There is no low-rank layer.
+        ArgumentError: One is on no linear layer, or is no part of a network.
     """
-    for name, layer in low_rank_layers(problem.model).items():
+    layers = low_rank_layers(problem.model)
+    if not layers:
+        raise UnfitError(f"{owner} takes networks with low-rank layers, and there are none")
+    for name, layer in layers.items():
         if layer.base is None or not name:
             raise ArgumentError(
                 f"{owner}: got a low-rank layer {name!r} on nothing, expected one on a linear layer in a network."

@@ -72,7 +72,7 @@ def peft_adamw(
 
     Raises:
         ArgumentError: An option that is not in its range.
-        UnfitError: PiSSA in float64, which peft does not start.
+        UnfitError: There is no low-rank layer, or PiSSA in float64, which peft does not start.
     """
     check_options("peft_adamw", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay)
     if variant not in (*VARIANTS, "adalora") or n_steps < 10:

@@ -21,6 +21,10 @@ CURVES = 24
 """Optimizers of a board, from the first, whose curves the page holds."""
 
 
+LISTED = 300
+"""Tasks of a board, from the first, whose ERTs the page holds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Some records along one axis, and the filters that give them."""
@@ -99,13 +103,16 @@ def _shown(board: Leaderboard) -> dict[str, Any]:
             for row in board.rows
         ],
         "tasks": list(board.tasks),
+        "n_listed": LISTED,
         "erts": _erts(board),
     }
 
 
-def _erts(board: Leaderboard) -> dict[str, dict[str, str]]:
-    """Return the text of every ERT, by optimizer and task."""
-    found: dict[str, dict[str, str]] = {}
+def _erts(board: Leaderboard) -> dict[str, list[str]]:
+    """Return the texts of ERTs: by optimizer, in the order of the board's tasks; none where there was no trial."""
+    found: dict[str, list[str]] = {}
+    place = {task: i for i, task in enumerate(board.tasks[:LISTED])}
     for s in board.scores:
-        found.setdefault(s.optimizer, {})[s.task] = cost(s.ert.value, s.axis)
+        if s.task in place:
+            found.setdefault(s.optimizer, [""] * len(place))[place[s.task]] = cost(s.ert.value, s.axis)
     return found

@@ -32,9 +32,6 @@ ADAPTERS: Mapping[str, str] = MappingProxyType(
 HELD_OUT = 6
 """Every sixth document is held out."""
 
-N_JUDGED = 64
-"""Stretches of the held-out documents that are judged on, evenly spaced."""
-
 CHUNK = 16
 
 
@@ -61,6 +58,7 @@ def byte_gpt(
     n_factors: int = 3,
     parametrisation: str = "low_rank",
     batch_size: int = 8,
+    n_judged: int = 48,
 ) -> Problem:
     """Minimise the loss on held-out documents, in nats per byte, of four blocks of width 192 (1.9 million parameters).
 
@@ -78,16 +76,17 @@ def byte_gpt(
         n_factors: 3: W = U S V^T; 2: W = B A, for optimizers that know no layers.
         parametrisation: "low_rank", or "full": every parameter is free, and there are no adapters.
         batch_size: Stretches in a batch.
+        n_judged: Stretches of the held-out documents that are judged on, evenly spaced.
 
     Raises:
         UnknownNameError: No such text.
         ArgumentError: A value that is out of range, or the text of the pretraining.
         MissingDependencyError: The text is not on this machine.
     """
-    if data == PRETRAINED_ON or batch_size < 1:
+    if data == PRETRAINED_ON or min(batch_size, n_judged) < 1:
         raise ArgumentError(
-            f"byte_gpt: got data={data!r}, batch_size={batch_size}, expected text other than that of the pretraining, "
-            "and a number of at least 1."
+            f"byte_gpt: got data={data!r}, n_judged={n_judged}, batch_size={batch_size}, expected text other than that "
+            "of the pretraining, and numbers of at least 1."
         )
     chosen = Adapters(
         parametrisation=parametrisation,
@@ -99,7 +98,7 @@ def byte_gpt(
     )
     weights = checkpoint()
     context = weights["positions.vectors"].shape[0]
-    text = stretches(data, context)
+    text = stretches(data, context, n_judged)
     with torch.device("meta"):
         empty = ByteGPT(context=context)
     model = filled(empty, checkpoint, device=device, dtype=dtype)
@@ -119,7 +118,7 @@ class Stretches:
     """Text in two parts that share no document."""
 
     train: Tensor  # [n_bytes]
-    judged: Tensor  # [64, context + 1]
+    judged: Tensor  # [n_judged, context + 1]
 
 
 @cache
@@ -129,16 +128,16 @@ def checkpoint() -> Mapping[str, Tensor]:
 
 
 @cache
-def stretches(data: str, context: int) -> Stretches:
+def stretches(data: str, context: int, n_judged: int) -> Stretches:
     """Cut a corpus into the part that is trained on and the stretches that are judged."""
     documents = list(corpus(data).documents.values())
     train = [text for k, text in enumerate(documents, 1) if k % HELD_OUT]
     held_out = _bytes(b"\n".join(documents[HELD_OUT - 1 :: HELD_OUT]))
-    if len(held_out) < N_JUDGED * (context + 1):
+    if len(held_out) < n_judged * (context + 1):
         raise ArgumentError(
-            f"byte_gpt: got {len(held_out)} held-out bytes in {data!r}, expected at least {N_JUDGED * (context + 1)}."
+            f"byte_gpt: got {len(held_out)} held-out bytes in {data!r}, expected at least {n_judged * (context + 1)}."
         )
-    begins = torch.linspace(0, len(held_out) - context - 1, N_JUDGED).long()
+    begins = torch.linspace(0, len(held_out) - context - 1, n_judged).long()
     return Stretches(train=_bytes(b"\n".join(train)), judged=_windows(held_out, begins, context))
 
 

@@ -31,6 +31,8 @@ FITTED = Weights(torques=0.0, limits=0.0, sinking=0.0, sliding=0.0, start=0.0)
     source="ours; as pose_window without a ground, with a minimum that is known",
     offers=("deterministic", "second_order"),
     budget=Budget(n_calls=500, time_s=120.0),
+    cheap=False,
+    judge_every=1,
 )
 def pose_pendulum(seed: int, device: torch.device, dtype: torch.dtype, *, n_rods: int = 3, n_steps: int = 8) -> Problem:
     """Fit controls and start of a chain of rods to where its ends have been.

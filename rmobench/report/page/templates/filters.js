@@ -42,16 +42,14 @@ function showBoard() {
     : [make("p", {}, "Every trial of this board solved its task or spent its budget.")]));
 }
 
-const MOST_TASKS = 300;
-
 function erts(board) {
   const names = Object.keys(board.erts);
-  const tasks = board.tasks.slice(0, MOST_TASKS);
+  const tasks = board.tasks.slice(0, board.n_listed);
   const rest = board.tasks.length - tasks.length;
   return {
     title: "ERT by task" + (rest ? `; ${rest} more: rmobench leaderboard --per-task` : ""),
     head: ["task", ...names],
-    rows: tasks.map((task) => [task, ...names.map((name) => board.erts[name][task] ?? "")]),
+    rows: tasks.map((task, i) => [task, ...names.map((name) => board.erts[name][i])]),
     words: 1,
   };
 }
