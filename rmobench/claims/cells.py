@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rmobench.claims.resampling import bootstrap_mean, through, within
 from rmobench.statistics.failures import ENDED_BY
 from rmobench.statistics.hits import at_rung, costs
+from rmobench.statistics.intervals import success_rate
 from rmobench.statistics.scores import estimates
 from rmobench.types import Interval
 
@@ -87,7 +88,9 @@ def share_won(ours: Array, theirs: Array) -> Interval:
     """
     either = (np.isfinite(ours) | np.isfinite(theirs)) & ~np.isnan(ours) & ~np.isnan(theirs)
     won = np.where(ours < theirs, 1.0, np.where(ours == theirs, 0.5, 0.0))[either]
-    return within(bootstrap_mean(won), 0.0, 1.0)
+    found = within(bootstrap_mean(won), 0.0, 1.0)
+    alike = found.low == found.high and found.value in (0.0, 1.0)  # resamples of equal cells have no width
+    return success_rate(int(won.sum()), len(won)) if alike else found
 
 
 def ratio(ours: Array, theirs: Array) -> Interval:

@@ -40,7 +40,10 @@ SIZED: Mapping[str, Callable[[int], Structure]] = MappingProxyType(
         "kronecker": Kronecker,
     }
 )
-"""Those that have a size: of the blocks, the number of dense columns, of dense rows on either side, p1."""
+"""Those that have a size: of the blocks, the number of dense columns, of dense rows on either side, p1.
+
+p1 of a Kronecker product divides the size it is used for: layers with a bias have d_i + 1 columns, which most often is
+divisible by no number that divides d_o, too."""
 
 
 def structure_named(name: str, size: int | None = None) -> Structure:
@@ -52,8 +55,10 @@ def structure_named(name: str, size: int | None = None) -> Structure:
 
     Raises:
         UnknownNameError: No structure has the name.
-        ArgumentError: It has no size, or not this one.
+        ArgumentError: It is no name, it has no size, or not this one.
     """
+    if not isinstance(name, str):
+        raise ArgumentError(f"structure: got {name!r}, expected a name: one of {', '.join(STRUCTURES)}.")
     if name not in STRUCTURES:
         raise UnknownNameError("structure", name, STRUCTURES)
     if size is None:

@@ -22,7 +22,7 @@ def check_size(owner: str, name: str, size: int, *, least: int) -> None:
         size: Number of rows or columns.
         least: Smallest size that makes sense.
     """
-    if not isinstance(size, int) or size < least:
+    if isinstance(size, bool) or not isinstance(size, int) or size < least:
         raise ArgumentError(f"{owner}: got {name}={size!r}, expected an integer of at least {least}.")
 
 

@@ -17,6 +17,7 @@ def title(board: PrecisionBoard) -> str:
     names = sorted({row.task for row in board.tasks if row.task is not None})
     tasks = names[0] if len(names) == 1 else f"{len(names)} tasks"
     rung = "each task's headline rung" if board.rung is None else f"the rung {board.rung:g}"
+    rung += f" ({', '.join(board.at_headline)}: to the headline)" if board.at_headline else ""
     references = sorted({row.reference for row in board.tasks})
     n_trials = sum(row.n_trials for row in board.tasks)
     return f"{tasks} · {COUNTED[board.axis]} to {rung}, relative to {', '.join(references)} · {n_trials} records"

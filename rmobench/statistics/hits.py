@@ -86,8 +86,13 @@ def in_order(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.sort_values([*PAIR, "seed", "id"], kind="stable", ignore_index=True)
 
 
-def at_rung(table: pd.DataFrame, rung: float | None) -> pd.DataFrame:
+def at_rung(table: pd.DataFrame, rung: float | None, *, else_headline: bool = False) -> pd.DataFrame:
     """Keep one rung of each trial: the given one, or with None its task's headline.
+
+    Args:
+        table: What `costs` returns.
+        rung: To reach.
+        else_headline: Judge tasks without the rung at their headline; else they are left out.
 
     Raises:
         InputError: No task has the rung.
@@ -96,6 +101,8 @@ def at_rung(table: pd.DataFrame, rung: float | None) -> pd.DataFrame:
     if not chosen.any():
         ladder = ", ".join(f"{r:g}" for r in sorted(table["rung"].unique(), reverse=True))
         raise InputError(f"got rung {rung:g}, expected one that a task has: {ladder}.")
+    if else_headline:
+        chosen |= table["headline"] & ~table["task"].isin(table.loc[chosen, "task"].unique())
     return table[chosen].reset_index(drop=True)
 
 

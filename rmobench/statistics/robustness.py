@@ -69,6 +69,7 @@ class PrecisionBoard:
 
     axis: str
     rung: float | None  # None: each task's headline
+    at_headline: tuple[str, ...]  # tasks that do not have the rung
     overall: tuple[Robustness, ...]  # by optimizer, then precision
     tasks: tuple[Robustness, ...]  # by task, optimizer, precision
     breaking: tuple[Breaking, ...]
@@ -80,7 +81,7 @@ def robustness(runs: pd.DataFrame, *, axis: str = "step", rung: float | None = N
     Args:
         runs: One row per record, with traces.
         axis: What the penalty counts, one of `types.AXES`.
-        rung: The rung to reach; None: each task's headline. A task without the rung is left out.
+        rung: The rung to reach; None: each task's headline, as of a task without the rung.
 
     Raises:
         InputError: There are no records or no traces, the axis does not exist, or no task has the rung.
@@ -96,7 +97,12 @@ def robustness(runs: pd.DataFrame, *, axis: str = "step", rung: float | None = N
         for key in groups.size().index
     )
     return PrecisionBoard(
-        axis=axis, rung=rung, overall=over_tasks(tasks), tasks=tasks, breaking=breaking(runs, rung=rung)
+        axis=axis,
+        rung=rung,
+        at_headline=_without(pairs, rung),
+        overall=over_tasks(tasks),
+        tasks=tasks,
+        breaking=breaking(runs, rung=rung),
     )
 
 
@@ -114,11 +120,20 @@ def _trials(runs: pd.DataFrame, *, axis: str, rung: float | None) -> pd.DataFram
     """Say of each trial what it cost, how it failed, and what its trace shows."""
     runs = in_order(runs)
     # costs keeps the order of its records: with their numbers for seeds it says whose cost is whose
-    chosen = at_rung(costs(runs.assign(seed=np.arange(len(runs))), axis=axis), rung).set_index("seed")
+    table = costs(runs.assign(seed=np.arange(len(runs))), axis=axis)
+    chosen = at_rung(table, rung, else_headline=True).set_index("seed")
     runs = runs.loc[chosen.index].assign(hit=chosen["hit"], log=np.log(chosen["cost"]), rung=chosen["rung"])
     runs["state"] = pd.to_numeric(runs["state_bytes"]).astype(float) / pd.to_numeric(runs["n_params"]).astype(float)
     runs["copies"] = runs["state"] / runs["precision"].map(ITEM_BYTES).astype(float)
     return runs.join(pd.DataFrame(map(_seen, runs.to_dict("records")), index=runs.index))
+
+
+def _without(trials: pd.DataFrame, rung: float | None) -> tuple[str, ...]:
+    """Return the tasks that are not judged at the rung."""
+    if rung is None:
+        return ()
+    other = ~np.isclose(trials["rung"].to_numpy(float), rung, rtol=1e-9, atol=0.0)
+    return tuple(sorted(trials.loc[other, "task"].astype(str).unique()))
 
 
 def _seen(trial: dict[Hashable, Any]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rmobench.claims.cells import share_won
 from rmobench.claims.resampling import LEAST, bootstrap_mean, student_mean, through, within
 from rmobench.types import Interval
 
@@ -49,3 +50,14 @@ def test_no_units_are_unknown(interval):
 
 def test_open_logarithms_are_open_ratios():
     assert through(math.exp, bootstrap_mean(np.zeros(1))) == Interval(value=1.0, low=0.0, high=math.inf)
+
+
+def test_a_share_of_cells_that_are_all_lost_is_not_known_exactly():
+    """Wilson's interval has a width where resamples of equal cells have none."""
+    ones = np.ones(6)
+    lost = share_won(2.0 * ones, ones)
+    assert lost.value == lost.low == 0.0
+    assert lost.high == pytest.approx(0.3903, abs=1e-4)
+    assert share_won(ones, ones) == Interval(value=0.5, low=0.5, high=0.5)
+    assert share_won(ones[:2], np.array([1.0, 2.0])).value == 0.75
+    assert math.isnan(share_won(np.array([np.nan]), np.array([1.0])).value)

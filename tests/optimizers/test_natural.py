@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -295,6 +296,9 @@ def test_options_out_of_range_are_refused(build) -> None:
         ({"sharing": "both"}, "got sharing='both', expected 'expand' or 'reduce'"),
         ({"momentum": 1.0}, r"got momentum=1.0, expected a number in \[0, 1\)"),
         ({"damping": -1.0}, "got damping=-1.0"),
+        ({"lr": True}, "got lr=True, expected a finite number"),
+        ({"period": True}, "got period=True, expected a whole number of steps"),
+        ({"lr_cov": 2.0}, r"got lr_cov=2.0, expected a number in \[0, 1\]"),
     ):
         with pytest.raises(ArgumentError, match=message):
             build(small(), **option)
@@ -306,7 +310,7 @@ def test_options_out_of_range_are_refused(build) -> None:
         (singd, {"warm_up": "yes"}, "got warm_up='yes', expected True or False"),
         (ingd, {"normalise": 1}, "got normalise=1, expected True or False"),
         (kfac, {"widen": "no"}, "got widen='no', expected True or False"),
-        (kfac, {"lr_cov": 5.0}, "got lr_cov=5.0, expected a share of at most 1"),
+        (kfac, {"lr_cov": 5.0}, r"got lr_cov=5.0, expected a number in \[0, 1\]"),
     ],
 )
 def test_switches_and_shares_are_checked(build, option: dict, message: str) -> None:
@@ -332,6 +336,17 @@ def test_an_unknown_structure_is_refused() -> None:
         singd(small(), structure="dens")
 
 
+@pytest.mark.parametrize("structure", [None, ["dense"]])
+def test_a_structure_that_is_no_name_is_refused(structure: object) -> None:
+    with pytest.raises(ArgumentError, match=r"structure: got .*, expected a name: one of dense"):
+        singd(small(), structure=structure)
+
+
+def test_a_size_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="got size=True, expected an integer"):
+        singd(small(), structure="block_diagonal", size=True)
+
+
 @pytest.mark.parametrize("structure", ["dense", "diagonal", "hierarchical", "kronecker"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_factors_move_and_say_how_far(structure: str, dtype: torch.dtype) -> None:
@@ -344,3 +359,39 @@ def test_the_factors_move_and_say_how_far(structure: str, dtype: torch.dtype) ->
         shifts[lr_cov] = method.diagnostics()["factor_shift"]
     assert shifts[0.0] == 0.0
     assert 0.01 < shifts[0.05] < 1.0
+
+
+@pytest.mark.parametrize("structure", ["dense", "diagonal", "hierarchical", "lower_toeplitz", "kronecker"])
+def test_a_multiple_of_the_identity_has_learnt_no_direction(structure: str) -> None:
+    """However far it is from where it began; what is added to one entry shows in its share."""
+    one = side(structure_named(structure), 4, torch.zeros((), dtype=F64))
+    twice = replace(one, factor=tuple(1.2 * part for part in one.factor))
+    assert twice.shift() > 0.15 and twice.anisotropy() == pytest.approx(0.0, abs=1e-12)
+    first, *others = twice.factor
+    bent = first.clone()
+    bent.view(-1)[-1] += 0.3
+    away = replace(twice, factor=(bent, *others)).anisotropy()
+    assert 0.03 < away < 0.3
+
+
+@pytest.mark.parametrize("kind", ["two layers", "an embedding"])
+def test_a_weight_that_two_modules_share_is_preconditioned_in_neither(kind: str) -> None:
+    torch.manual_seed(0)
+    last = nn.Linear(3, 3, bias=False, dtype=F64)
+    first = nn.Linear(3, 3, bias=False, dtype=F64) if kind == "two layers" else nn.Embedding(3, 3, dtype=F64)
+    first.weight = last.weight
+    model = nn.Sequential(first, nn.Linear(3, 3, dtype=F64), last)
+    problem = Problem(model=model, loss=loss, batches=itertools.repeat(None), judge=lambda m: {})
+    found = layers_of("kfac", problem, sharing="expand")
+    assert [layer.names for layer in found.layers] == [("1.weight", "1.bias")]
+    assert found.others == ("0.weight",)
+    found.close()
+
+
+def test_a_layer_that_is_called_twice_is_one_layer() -> None:
+    """Its two names are one module, and its calls are seen together."""
+    layer = nn.Linear(3, 3, dtype=F64)
+    problem = Problem(model=nn.Sequential(layer, layer), loss=loss, batches=itertools.repeat(None), judge=lambda m: {})
+    found = layers_of("kfac", problem, sharing="expand")
+    assert [one.module for one in found.layers] == [layer]
+    found.close()

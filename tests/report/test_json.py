@@ -153,6 +153,7 @@ class Breaking(Strict):
 class PrecisionBoard(Strict):
     axis: str
     rung: float | None
+    at_headline: list[str]
     overall: list[Robustness]
     tasks: list[Robustness]
     breaking: list[Breaking]

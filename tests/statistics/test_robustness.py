@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rmobench.errors import InputError
+from rmobench.report.robustness import title
 from rmobench.statistics import robustness
 from rmobench.statistics.trajectory import RESOLUTION, best, deviation, drift
 from tests.statistics.records import solved, table, traced, trial
@@ -72,6 +73,20 @@ def test_another_rung_is_compared_at_that_rung():
     reference, other = trial({1e-1: 10}), trial({1e-1: 50})
     assert both((reference,), (other,), rung=1e-1).penalty.value == pytest.approx(5.0)
     assert math.isnan(both((reference,), (other,)).penalty.value)
+
+
+def test_a_task_without_the_rung_is_compared_at_its_headline_and_named():
+    """Not left out without a word: a network has no gap of 1e-2."""
+    ladder = {"rungs": [0.5], "headline": 0.5, "task": "network"}
+    network = [trial({0.5: n}, **ladder) | {"id": f"network{n}"} for n in (10, 30)]
+    with_rung = [trial({1e-1: n}) for n in (10, 50)]
+    pairs = zip(("fp64", "bf16"), with_rung, network, strict=True)
+    board = robustness(table(*(at(p, r) for p, *mine in pairs for r in mine)), rung=1e-1)
+    assert board.at_headline == ("network",)
+    found = {row.task: row.penalty.value for row in board.tasks if row.precision == "bf16"}
+    assert found["network"] == pytest.approx(3.0) and len(found) == 2
+    assert "to the rung 0.1 (network: to the headline)" in title(board)
+    assert robustness(table(*(at("fp64", r) for r in with_rung)), rung=1e-1).at_headline == ()
 
 
 def test_without_fp64_the_widest_precision_is_the_reference():

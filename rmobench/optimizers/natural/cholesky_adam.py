@@ -8,6 +8,7 @@ from torch import Tensor
 from rmobench.geometry import Spd
 from rmobench.optimizers.natural.gnc import factor
 from rmobench.optimizers.options import check_options
+from rmobench.optimizers.riemannian.pointwise import check_spd
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
 from rmobench.types import Log, Optimizer, Oracle, Problem
@@ -32,9 +33,10 @@ def cholesky_adam(
         epsilon: Added to the root, in units of the gradient.
 
     Raises:
-        ArgumentError: An option that is not in its range, or a start that is not positive definite.
+        ArgumentError: An option that is not in its range, another manifold, or a start that is not positive definite.
     """
     check_options("cholesky_adam", lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
+    check_spd("cholesky_adam", problem)
     curved = {name for name, manifold in problem.manifolds.items() if manifold == Spd()}
     free = {
         name: coordinates(factor("cholesky_adam", name, x.detach())) if name in curved else x.detach().clone()

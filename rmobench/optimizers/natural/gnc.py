@@ -15,7 +15,7 @@ from rmobench.geometry.matrices import symmetric
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.momentum import velocity
 from rmobench.optimizers.options import check_options
-from rmobench.optimizers.riemannian.pointwise import State
+from rmobench.optimizers.riemannian.pointwise import State, check_spd
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.registry import optimizer
 from rmobench.types import Choice, Linear, Log, Manifold, Optimizer, Oracle, Problem
@@ -67,10 +67,11 @@ def gnc(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9, map: str = 
         map: "h1", "h2" or "exp": what stands for the exponential.
 
     Raises:
-        ArgumentError: An option that is not in its range, or a start that is not positive definite.
+        ArgumentError: An option that is not in its range, another manifold, or a start that is not positive definite.
     """
     check_map("gnc", map)
     check_options("gnc", lr=lr, momentum=momentum)
+    check_spd("gnc", problem)
     params = problem.params
     manifolds = {name: problem.manifolds.get(name, EUCLIDEAN) for name in params}
     states = {name: first_state("gnc", name, x.detach()) for name, x in params.items() if manifolds[name] == Spd()}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from rmobench.curvature import Dense, Factor, Structure, largest, plus, scaled
+from rmobench.curvature import Dense, Factor, Kronecker, Structure, largest, plus, scaled
 from rmobench.errors import ArgumentError
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
 from rmobench.optimizers.natural.layers import Layer
@@ -73,6 +73,23 @@ class Side:
         off = sum((part - at).float().square().sum().item() for part, at in zip(self.factor, start, strict=True))
         return math.sqrt(off / sum(at.float().square().sum().item() for at in start))
 
+    def anisotropy(self) -> float:
+        """Return |K - c I| / |K| of what is stored, c I being the nearest multiple of the identity.
+
+        0: the factor has learnt no direction, only a step length. Each part of a Kronecker product has a c of its own.
+        """
+        like = self.factor[0]
+        start = self.structure.identity(self.size, dtype=like.dtype, device=like.device)
+        pairs = [(part.double(), one.double()) for part, one in zip(self.factor, start, strict=True)]
+        groups = [[pair] for pair in pairs] if isinstance(self.structure, Kronecker) else [pairs]
+        shares = []
+        for group in groups:
+            size2 = sum(part.square().sum().item() for part, _ in group)
+            along = sum((part * one).sum().item() for part, one in group)
+            c = along / sum(one.square().sum().item() for _, one in group)
+            shares.append(sum((part - c * one).square().sum().item() for part, one in group) / size2)
+        return math.sqrt(sum(shares))
+
     def moved(self, n: Factor, how: Covariance, t: int) -> Side:
         """Return the side after a step along the tangent n."""
         m = n if self.momentum is None else plus(n, self.momentum, how.momentum_cov)
@@ -117,7 +134,8 @@ def inverse_free(
 
     Args:
         owner: Whose options these are, as messages begin.
-        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball.
+        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball, and so do
+            convolutions with groups, with padding that is not zeros or has a name, and weights that modules share.
         how: How the factors move.
         chosen: Structure of both factors.
         lr: Step length, in units of the preconditioned gradient.
@@ -179,9 +197,14 @@ def inverse_free(
         raise
 
     def says() -> dict[str, float]:
-        """Say how far the factors are from where they began: where they stay, this is the heavy ball."""
+        """Say how far the factors are from the identity, and from a multiple of it: there this is the heavy ball."""
         kept = built.memory.kept
-        shifts = [s.shift() for layer in built.layers.layers for s in sides(layer, kept.get(layer.names[0], {}))]
-        return {"factor_shift": sum(shifts) / len(shifts)} if shifts else {}
+        all_sides = [s for layer in built.layers.layers for s in sides(layer, kept.get(layer.names[0], {}))]
+        if not all_sides:
+            return {}
+        return {
+            "factor_shift": sum(s.shift() for s in all_sides) / len(all_sides),
+            "factor_anisotropy": sum(s.anisotropy() for s in all_sides) / len(all_sides),
+        }
 
     return replace(built, diagnostics=says)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rmobench.errors import ArgumentError
 from rmobench.geometry.matrices import identity
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.natural.layered import Kept, Layered, Preconditioner, layered
@@ -46,7 +45,8 @@ def kfac(
     float16 on most devices), the trial ends as unsupported. With `widen` they are taken in float32 and rounded.
 
     Args:
-        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball.
+        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball, and so do
+            convolutions with groups, with padding that is not zeros or has a name, and weights that modules share.
         lr: Step length, in units of the preconditioned gradient.
         momentum: Weight of the past, in [0, 1).
         damping: Added to the diagonal of both factors, in their own units.
@@ -62,8 +62,6 @@ def kfac(
     check_options("kfac", lr=lr, momentum=momentum, damping=damping, lr_cov=lr_cov, weight_decay=weight_decay)
     check_period("kfac", period)
     check_switch("kfac", widen=widen)
-    if lr_cov > 1.0:
-        raise ArgumentError(f"kfac: got lr_cov={lr_cov}, expected a share of at most 1.")
 
     def update(layer: Layer, t: int, kept: Kept) -> Kept:
         weight = layer.module.weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
@@ -126,7 +127,7 @@ def layers_of(owner: str, problem: Problem, *, sharing: str) -> Layers:
 
     Args:
         owner: Whose option `sharing` is, as the message begins.
-        problem: Its model's Linear and Conv2d layers; parameters on a manifold, or shared by layers, stay with others.
+        problem: Its model's Linear and Conv2d layers; parameters on a manifold, or shared by modules, stay with others.
         sharing: "expand" or "reduce".
 
     Raises:
@@ -134,13 +135,16 @@ def layers_of(owner: str, problem: Problem, *, sharing: str) -> Layers:
     """
     if sharing not in SHARING:
         raise ArgumentError(f"{owner}: got sharing={sharing!r}, expected 'expand' or 'reduce'.")
-    free = {id(p): name for name, p in problem.params.items() if name not in problem.manifolds}
+    modules = list(problem.model.modules())
+    owners = Counter(id(p) for module in modules for p in module.parameters(recurse=False))
+    named = {id(p): name for name, p in problem.params.items() if name not in problem.manifolds}
+    free = {key: name for key, name in named.items() if owners[key] == 1}  # what two share sees the inputs of both
     found: list[Layer] = []
-    for module in problem.model.modules():
+    for module in modules:
         if isinstance(module, nn.Linear | nn.Conv2d) and fits(module):
             own = [p for p in (module.weight, module.bias) if p is not None]
             if all(id(p) in free for p in own):
-                names = tuple(free.pop(id(p)) for p in own)
+                names = tuple(free[id(p)] for p in own)
                 found.append(Layer(module=module, names=names, sharing=sharing))
     taken = {name for layer in found for name in layer.names}
     all_layers = Layers(layers=found, others=tuple(n for n in problem.params if n not in taken), handles=[])

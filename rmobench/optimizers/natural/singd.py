@@ -39,7 +39,8 @@ def singd(
     """Precondition as `ingd` with factors in a matrix group, whose memory and time the structure sets.
 
     Args:
-        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball.
+        problem: Its Linear and Conv2d layers are preconditioned; all other parameters take the heavy ball, and so do
+            convolutions with groups, with padding that is not zeros or has a name, and weights that modules share.
         lr: Step length, in units of the preconditioned gradient.
         momentum: Weight of the past, in [0, 1).
         damping: Added to the curvature, in its own units.

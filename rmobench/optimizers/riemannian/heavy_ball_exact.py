@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rmobench.errors import ArgumentError
-from rmobench.geometry import EUCLIDEAN, Spd
+from rmobench.geometry import Spd
 from rmobench.optimizers.options import checked
-from rmobench.optimizers.riemannian.pointwise import State, pointwise
+from rmobench.optimizers.riemannian.pointwise import State, check_spd, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
 from rmobench.types import Linear, Log, Manifold, Optimizer, Problem
@@ -35,9 +34,7 @@ def heavy_ball_exact(problem: Problem, *, lr: float = 0.1, momentum: float = 0.9
     Raises:
         ArgumentError: An option that is not in its range, or another manifold.
     """
-    for name, manifold in problem.manifolds.items():
-        if manifold not in (EUCLIDEAN, Spd()):
-            raise ArgumentError(f"heavy_ball_exact: {name} lies on {manifold.name}; only spd has its transport here.")
+    check_spd("heavy_ball_exact", problem)
     return pointwise(problem, checked("heavy_ball_exact", heavy_ball_exact_update, lr=lr, momentum=momentum))
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmobench.geometry import EUCLIDEAN
+from rmobench.errors import ArgumentError
+from rmobench.geometry import EUCLIDEAN, Spd
 from rmobench.geometry.storage import wide
 from rmobench.optimizers.torch_style import tensors_in
 from rmobench.types import Manifold, Optimizer, Oracle, Problem
@@ -49,3 +50,10 @@ def advance(rule: Rule, manifold: Manifold, x: Tensor, g: Tensor, state: State) 
     y, state = rule(manifold, wide(x), wide(g), state)
     x.copy_(y)
     return state
+
+
+def check_spd(owner: str, problem: Problem) -> None:
+    """Raise ArgumentError unless every parameter is positive definite or free."""
+    for name, manifold in problem.manifolds.items():
+        if manifold not in (EUCLIDEAN, Spd()):
+            raise ArgumentError(f"{owner}: {name} lies on {manifold.name}, expected spd or no manifold.")
