@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from rmobench.curvature import STRUCTURES, Dense, structure_named
+from rmobench.curvature import STRUCTURES, Dense, Kronecker, Structure, structure_named
 from rmobench.errors import ArgumentError, UnknownNameError
 from rmobench.harness.kernels import Kernels
 from rmobench.optimizers.natural.agreement import disagreement
@@ -195,8 +195,15 @@ def test_ikfac_follows_kfac_to_first_order() -> None:
         assert mean == pytest.approx(expected, rel=0.1)
 
 
-# a tangent of the Kronecker group is no matrix of the group: the room's own tests hold it
-@pytest.mark.parametrize("name", [name for name in STRUCTURES if name != "kronecker"])
+def moved_densely(structure: Structure, K: Tensor, n: Tensor, lr: float) -> Tensor:
+    """Return K (I - lr n); of a Kronecker product, n = P (x) I + I (x) Q, each matrix by its own."""
+    if not isinstance(structure, Kronecker):
+        return K - lr * K @ n
+    P, Q = structure.project(n)
+    return K @ torch.kron(torch.eye(len(P)) - lr * P, torch.eye(len(Q)) - lr * Q)
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
 @pytest.mark.parametrize("adaptive", [True, False])
 def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool) -> None:
     structure = structure_named(name)
@@ -216,12 +223,13 @@ def test_every_structure_moves_as_its_dense_projection(name: str, adaptive: bool
         new = {}
         for k, d in sizes.items():
             o = other[k]
-            pi = lambda M: structure.dense(structure.project(M))  # noqa: E731
+            as_matrix = structure.dense_tangent if isinstance(structure, Kronecker) else structure.dense
+            pi = lambda M: as_matrix(structure.project(M))  # noqa: B023, E731
             share = gram[o].trace() / sizes[o] if adaptive else 1.0
             weight = (dense[o].square().sum() / sizes[o] if adaptive else 1.0) * how.damping
             n = 0.5 * (share * pi(gram[k]) + weight * pi(dense[k].T @ dense[k]) - torch.eye(d))
             past[k] = 0.5 * past[k] + n
-            new[k] = dense[k] - 0.2 * dense[k] @ past[k]
+            new[k] = moved_densely(structure, dense[k], past[k], 0.2)
         dense = new
     for k in sizes:
         assert sides[k].structure == structure
