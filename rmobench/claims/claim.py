@@ -32,6 +32,7 @@ class Measure:
     unit: str
     threshold: float | None = None
     wants: Literal["above", "below"] | None = None  # the side of the threshold on which the claim holds
+    condition: bool = False  # of the test itself: where it is not met, the claim was not put to the test
 
     def __post_init__(self) -> None:
         if (self.threshold is None) is not (self.wants is None):
@@ -39,13 +40,18 @@ class Measure:
 
     @property
     def verdict(self) -> Verdict | None:
-        """Return the side of the threshold that the whole interval lies on, undecided if none; None: it informs."""
+        """Return the side of the threshold that the whole interval lies on, undecided if none; None: it informs.
+
+        A condition that is not met leaves it undecided, too.
+        """
         if self.threshold is None:
             return None
         above, below = self.value.low > self.threshold, self.value.high < self.threshold
         if not (above or below):
             return Verdict.undecided
-        return Verdict.holds if above is (self.wants == "above") else Verdict.does_not_hold
+        if above is (self.wants == "above"):
+            return Verdict.holds
+        return Verdict.undecided if self.condition else Verdict.does_not_hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

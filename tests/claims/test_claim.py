@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -66,3 +67,12 @@ YES, NO, MAYBE, INFORMS = measure(0.1, 0.2), measure(2.0, 3.0), measure(0.5, 2.0
 )
 def test_a_claim_holds_if_all_deciding_measures_do_and_fails_if_any_does(measures, verdict):
     assert Finding(measures=measures).verdict is verdict
+
+
+def test_a_condition_that_is_not_met_leaves_a_claim_open():
+    """It was not put to the test; another measure can still refute it."""
+    unmet = replace(NO, condition=True)
+    assert unmet.verdict is OPEN
+    assert Finding(measures=(YES, unmet)).verdict is OPEN
+    assert Finding(measures=(NO, unmet)).verdict is FAILS
+    assert Finding(measures=(YES, replace(YES, condition=True))).verdict is HOLDS

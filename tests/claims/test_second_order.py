@@ -67,7 +67,7 @@ def test_failures_that_float32_has_as_well_are_not_held_against_bf16():
 
 
 def test_factors_that_are_multiples_of_the_identity_prove_nothing():
-    assert stability({("kfac", "bf16"): 6}, shift=1e-3).verdict is Verdict.does_not_hold
+    assert stability({("kfac", "bf16"): 6}, shift=1e-3).verdict is Verdict.undecided
 
 
 def test_few_trials_leave_it_open():

@@ -94,6 +94,7 @@ def _contrasts(runs: pd.DataFrame) -> Iterator[Measure]:
             unit="|K - c I| / |K|, mean over the trials that did not fail",
             threshold=LEARNT,
             wants="above",
+            condition=True,
         )
 
 
