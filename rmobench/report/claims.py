@@ -175,7 +175,9 @@ def _row(m: Measure) -> tuple[str, ...]:
 
 
 def _wants(m: Measure) -> str:
-    return "" if m.threshold is None else f"{'>' if m.wants == 'above' else '<'} {m.threshold:g}"
+    if m.threshold is None:
+        return ""
+    return f"{'needs ' if m.condition else ''}{'>' if m.wants == 'above' else '<'} {m.threshold:g}"
 
 
 def _interval(x: Interval) -> str:

@@ -23,6 +23,7 @@ class Number(Strict):
     unit: str
     threshold: float | None
     wants: str | None
+    condition: bool
     verdict: str | None
 
 
