@@ -137,8 +137,8 @@ CLAIM = Claim(
     not_covered="Other networks than those of the suite. What factors gain: see the "
     "controls with resting factors (second_order_iterations). "
     "Other steps of the factors: by 0.01, normalised, none of 320 trials failed, and those of INGD and SINGD stayed "
-    "multiples of the identity, which is the heavy ball; by 0.04 (IKFAC 0.03) they learn, and part of the grid fails in "
-    "float32 as in bfloat16. KFAC in bfloat16 fails here because a Cholesky factorisation "
+    "multiples of the identity, which is the heavy ball; by 0.04 (IKFAC 0.03) they learn, and part of the grid fails "
+    "in float32 as in bfloat16. KFAC in bfloat16 fails here because a Cholesky factorisation "
     "in bfloat16 does not exist on this device; `widen=true` factorises in float32, breaks the rule of the precision "
     "and is shown beside it. Reaching a target is informed of, not decided on.",
     suites=(SUITE,),
