@@ -20,6 +20,7 @@ from rmobench.harness.suite import expand, read_suite
 from rmobench.registry import parse_selector
 from rmobench.statistics import named
 from rmobench.store import load
+from rmobench.types import PRECISIONS
 
 METATRAINING = "metatraining"
 """Name of the file of curves, and of its gap."""
@@ -81,7 +82,9 @@ def _whole(store: Path, name: str, *, trace: bool) -> pd.DataFrame | str:
         suite = read_suite(name)
     except UnknownNameError:
         base = name.removesuffix("_tuned")
-        makes = f"`rmobench tune {base} --optimizer NAME ... --out suites/{name}.toml` writes it"
+        at = next((p for p in PRECISIONS if base.endswith(f"_{p}")), None)
+        words = f"{base.removesuffix(f'_{at}')} --precision {at}" if at else base
+        makes = f"`rmobench tune {words} --optimizer NAME ... --out suites/{name}.toml` writes it"
         return f"no suite named {name}" + (f"; {makes}." if base != name else ".")
     n_planned = len(expand(suite.runs).labels)
     runs = labelled_runs(store, name, trace=trace)

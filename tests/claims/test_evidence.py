@@ -102,11 +102,12 @@ def test_a_damaged_store_is_no_gap(tmp_path, suite):
         gather([needing(suite)], tmp_path)
 
 
-def test_a_tuned_suite_that_is_not_written_names_its_command(tmp_path):
-    gaps = gather([needing("optimus_nothing_tuned")], tmp_path).gaps
-    assert "`rmobench tune optimus_nothing --optimizer NAME ... --out suites/optimus_nothing_tuned.toml`" in next(
-        iter(gaps.values())
-    )
+@pytest.mark.parametrize(
+    ("name", "words"), [("optimus_nothing", "optimus_nothing"), ("nothing_bf16", "nothing --precision bf16")]
+)
+def test_a_tuned_suite_that_is_not_written_names_its_command(tmp_path, name, words):
+    gap = next(iter(gather([needing(f"{name}_tuned")], tmp_path).gaps.values()))
+    assert f"`rmobench tune {words} --optimizer NAME ... --out suites/{name}_tuned.toml`" in gap
 
 
 def test_a_label_that_must_be_there_and_is_not_is_said():
