@@ -56,6 +56,10 @@ REFUSED = [
     *((name, {"lr": NAN}, rf"{name}: got lr=nan") for name in ADAMS),
     *((name, {beta: 1.0}, rf"{name}: got {beta}=1\.0") for name in ADAMS for beta in ("beta1", "beta2")),
     *((name, {"epsilon": -1e-8}, rf"{name}: got epsilon=-1e-08") for name in ADAMS),
+    *(
+        (name, {"restore": 1}, rf"{name}: got restore=1, expected True or False")
+        for name in ("cayley_sgd", "cayley_adam")
+    ),
     ("rcg", {"armijo": 0.9}, r"rcg: got armijo=0\.9 and curvature=0\.4, expected 0 < armijo < curvature < 1"),
 ]
 

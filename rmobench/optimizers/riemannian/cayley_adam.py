@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames
-from rmobench.optimizers.options import checked
+from rmobench.optimizers.options import check_switch, checked
 from rmobench.optimizers.riemannian.cayley_sgd import cayley_step
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.radam import radam_update, without_zeros
@@ -49,15 +51,15 @@ def cayley_adam(
     Raises:
         ArgumentError: An option that is not in its range.
     """
+    check_switch("cayley_adam", restore=restore)
     rule = checked(
         "cayley_adam",
-        cayley_adam_update,
+        partial(cayley_adam_update, restore=restore),
         lr=lr,
         beta1=beta1,
         beta2=beta2,
         epsilon=epsilon,
         n_iterations=n_iterations,
-        restore=restore,
     )
     return pointwise(problem, rule)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from rmobench.geometry import Stiefel
 from rmobench.geometry.frames import check_frames, polished
 from rmobench.geometry.matrices import identity
-from rmobench.optimizers.options import checked
+from rmobench.optimizers.options import check_switch, checked
 from rmobench.optimizers.riemannian.pointwise import State, pointwise
 from rmobench.optimizers.riemannian.rsgd import rsgd_update
 from rmobench.registry import optimizer
@@ -45,9 +47,9 @@ def cayley_sgd(
     Raises:
         ArgumentError: An option that is not in its range.
     """
-    rule = checked(
-        "cayley_sgd", cayley_sgd_update, lr=lr, momentum=momentum, n_iterations=n_iterations, restore=restore
-    )
+    check_switch("cayley_sgd", restore=restore)
+    update = partial(cayley_sgd_update, restore=restore)
+    rule = checked("cayley_sgd", update, lr=lr, momentum=momentum, n_iterations=n_iterations)
     return pointwise(problem, rule)
 
 
