@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -88,17 +90,23 @@ def test_shampoo_moves_nothing_before_its_first_root() -> None:
     assert torch.dist(iterates[2], iterates[1]) > 0.01
 
 
-@pytest.mark.parametrize(("epsilon", "breaks"), [(1e-6, True), (1e-3, False)])
-def test_sums_lose_a_small_epsilon_in_float32(epsilon: float, breaks: bool) -> None:
-    """Why the default is not the package's 1e-6; the gradients of x^2 / 2 all lie on a line."""
+@pytest.mark.parametrize(("epsilon", "lost"), [(1e-6, True), (1e-3, False)])
+def test_sums_lose_a_small_epsilon_in_float32(epsilon: float, lost: bool) -> None:
+    """Why the default is not the package's 1e-6; the gradients of x^2 / 2 all lie on a line.
+
+    Beside it the sum is epsilon times the unit matrix, if it is not rounded away. Where it is, the root ends in
+    infinity on some processors, and in a matrix that is not positive on others.
+    """
     p = problem(lambda x: 0.5 * x.square().sum(), normal(3, seed=1, dtype=torch.float32))
     optimizer = shampoo(p, epsilon=epsilon)
-    if breaks:
-        with pytest.raises(RuntimeError, match=r"linalg\.svd: .*non-finite values"):
-            drive(optimizer, PlainOracle(p), n_steps=100)
-    else:
+    try:
         drive(optimizer, PlainOracle(p), n_steps=100)
-        assert all(x.isfinite().all() for x in p.params.values())
+    except RuntimeError as error:
+        assert lost and re.search(r"linalg\.svd: .*non-finite values", str(error))
+    sums = next(t for t in optimizer.state() if t.shape == (3, 3))
+    small = torch.linalg.eigvalsh(sums.double())[:2]
+    off = (small / epsilon - 1.0).abs().max().item()
+    assert off > 0.2 if lost else off < 0.01
 
 
 def soap_written_out(x: Tensor, n_steps: int, *, lr: float, period: int, weight_decay: float = 0.0) -> Tensor:

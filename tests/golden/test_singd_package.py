@@ -144,7 +144,7 @@ def test_gradients_stay_and_the_state_is_what_is_kept() -> None:
         ({"sharing": "both"}, r"got sharing='both', expected 'expand' or 'reduce'"),
         ({"period": 0}, r"got period=0, expected a whole number of steps"),
         ({"momentum_cov": 1.0}, r"got momentum_cov=1\.0, expected a number in \[0, 1\)"),
-        ({"lr_cov": -1.0}, r"got lr_cov=-1\.0, expected a finite number >= 0"),
+        ({"lr_cov": -1.0}, r"got lr_cov=-1\.0, expected a number in \[0, 1\]"),
     ],
 )
 def test_options_it_does_not_take_are_refused(option: dict[str, object], message: str) -> None:
