@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rmobench.errors import InputError
-from rmobench.statistics.hits import in_order
+from rmobench.statistics.hits import PAIR, grouped, in_order
 
 Array = NDArray[np.float64]
 
@@ -52,19 +52,9 @@ def courses(runs: pd.DataFrame, *, axis: str = "n_grad", points: int = 24) -> tu
     """
     if missing := [name for name in (f"trace_{axis}", "trace_metric") if name not in runs]:
         raise InputError(f"got records without {', '.join(missing)}. Load them with trace=True.")
-    ordered = in_order(runs)
-    groups = ordered.groupby(["precision", "task", "optimizer"], observed=True)
-    columns = {name: ordered[name].to_numpy() for name in (f"trace_{axis}", "trace_metric", "metric", "mode")}
-    rows = groups.indices  # and arrays: a frame of a few rows costs milliseconds
-    found = (
-        _course(
-            *map(str, key),
-            group={name: column[rows[key]] for name, column in columns.items()},
-            axis=axis,
-            points=points,
-        )
-        for key in groups.size().index
-    )
+    columns = (f"trace_{axis}", "trace_metric", "metric", "mode")
+    groups = grouped(in_order(runs), PAIR, columns)
+    found = (_course(*key, group=group, axis=axis, points=points) for key, group in groups)
     return tuple(course for course in found if course is not None)
 
 

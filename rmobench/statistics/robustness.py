@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rmobench.errors import InputError
 from rmobench.statistics.breaking import Breaking, breaking
 from rmobench.statistics.failures import failure
-from rmobench.statistics.hits import at_rung, costs, in_order
+from rmobench.statistics.hits import at_rung, costs, grouped, in_order
 from rmobench.statistics.intervals import percentiles, weights
 from rmobench.statistics.trajectory import best, deviation, drift, times_worse
 from rmobench.types import Interval
@@ -89,13 +89,8 @@ def robustness(runs: pd.DataFrame, *, axis: str = "step", rung: float | None = N
     if missing := [name for name in TRACE if name not in runs]:
         raise InputError(f"got records without {', '.join(missing)}. Load them with trace=True.")
     pairs = _paired(_trials(runs, axis=axis, rung=rung))
-    groups = pairs.groupby(["task", "optimizer", "precision"], observed=True)
-    columns = {name: pairs[name].to_numpy() for name in JUDGED}  # arrays: a frame of a few rows costs milliseconds
-    rows = groups.indices
-    tasks = tuple(
-        _on_task(*map(str, key), group={name: column[rows[key]] for name, column in columns.items()})
-        for key in groups.size().index
-    )
+    groups = grouped(pairs, ["task", "optimizer", "precision"], JUDGED)
+    tasks = tuple(_on_task(*key, group=group) for key, group in groups)
     return PrecisionBoard(
         axis=axis,
         rung=rung,

@@ -107,6 +107,7 @@ def test_sums_lose_a_small_epsilon_in_float32(epsilon: float, lost: bool) -> Non
     small = torch.linalg.eigvalsh(sums.double())[:2]
     off = (small / epsilon - 1.0).abs().max().item()
     assert off > 0.2 if lost else off < 0.01
+    assert lost or all(x.isfinite().all() for x in p.params.values())
 
 
 def soap_written_out(x: Tensor, n_steps: int, *, lr: float, period: int, weight_decay: float = 0.0) -> Tensor:

@@ -24,7 +24,7 @@ description = "Enough trials to be killed in the middle of."
 [[runs]]
 tasks = ["rosenbrock[dim=2]", "ackley[dim=5]", "quadratic"]
 optimizers = ["adam", "gradient_descent", "heavy_ball", "bfgs", "lbfgs"]
-seeds = 4
+seeds = 6
 n_calls = 400
 """
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_killed_and_resumed_is_as_if_uninterrupted(tmp_path):
     assert out, err.decode()
     whole_s = time.perf_counter() - began
     whole = statuses(tmp_path / "whole")
-    assert len(whole.by_id) == 3 * 5 * 4
+    assert len(whole.by_id) == 3 * 5 * 6
 
     chance = random.Random(0)
     orphans: list[psutil.Process] = []

@@ -20,7 +20,6 @@ ALL = "all"
 CURVES = 24
 """Optimizers of a board, from the first, whose curves the page holds."""
 
-
 LISTED = 300
 """Tasks of a board, from the first, whose ERTs the page holds."""
 
