@@ -1,7 +1,11 @@
-"""Tuning: the same number of scrambled Sobol points of every optimizer's declared space, on seeds of their own."""
+"""Tuning: the same number of settings of every optimizer, on seeds of their own.
+
+They are scrambled Sobol points of its declared space, or the values that are given.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -42,39 +46,71 @@ class Tunable:
     label: str
     spec: OptimizerSpec
     held: Mapping[str, Value]
+    given: Mapping[str, tuple[Value, ...]]
+    """Values by hyperparameter: where there are any, all their combinations are tried and nothing else."""
 
     @property
     def search(self) -> dict[str, Range]:
         """Return the ranges that are searched."""
+        if self.given:
+            return {name: Choice(values) for name, values in self.given.items()}
         return {name: where for name, where in self.spec.search.items() if name not in self.held}
 
 
 def tunable(text: str) -> Tunable:
-    """Read `name`, `name[param=value]` or `label = name[param=value]`; what is given is held, the rest is searched.
+    """Read `name`, `name[param=value]`, `name[param=(value,value)]` or `label = ...`.
+
+    What is given is held and the rest is searched; where several values are given, they are searched and the rest is
+    held at its defaults.
 
     Raises:
-        InputError: It names no single registered optimizer, or leaves nothing to search.
+        InputError: It names no single registered optimizer, or leaves nothing to search, or several values are no
+            list of different ones.
     """
-    chosen = choose_optimizers(text)
     label, bare = split_label(text)
-    name, held = parse_selector(bare)
-    spec = chosen[0].spec
-    if len(chosen) > 1 or spec.name != name:
+    name, params = parse_selector(bare)
+    several = {key: values for key, values in params.items() if isinstance(values, tuple)}
+    for key, values in several.items():
+        if len(set(values)) < max(2, len(values)):
+            raise InputError(f"got {key}={values} in {text!r}, expected several values, each once.")
+    ways = [dict(zip(several, chosen, strict=True)) for chosen in itertools.product(*several.values())]
+    settings = [choose_optimizers(selector(name, {**params, **way})) for way in ways]
+    spec = settings[0][0].spec
+    if len(settings[0]) > 1 or spec.name != name:
         raise InputError(f"got {text!r}, expected one registered optimizer, e.g. `plain = rsgd[momentum=0.0]`.")
-    found = Tunable(label=label or name, spec=spec, held={key: chosen[0].hyper[key] for key in held})
+    hyper = [setting.hyper for (setting,) in settings]
+    found = Tunable(
+        label=label or name,
+        spec=spec,
+        held={key: hyper[0][key] for key in params if key not in several},
+        given={key: tuple(dict.fromkeys(h[key] for h in hyper)) for key in several},
+    )
     if not found.search:
         raise InputError(f"{text} leaves nothing to search; {name} declares {', '.join(spec.search) or 'no range'}.")
     return found
 
 
 def points(what: Tunable, n: int = N_POINTS) -> list[ChosenOptimizer]:
-    """Return n settings spread over the search space; other hyperparameters keep their defaults."""
+    """Return n settings: of the search space, spread over it, or those that were given.
+
+    Raises:
+        InputError: Another number was given: budgets would differ.
+    """
+    if what.given:
+        ways = [dict(zip(what.given, chosen, strict=True)) for chosen in itertools.product(*what.given.values())]
+        if len(ways) != n:
+            raise InputError(f"got {len(ways)} settings of {what.label}, expected {n}: all are tuned with as many.")
+        return [_chosen(what, way) for way in ways]
     shares = qmc.Sobol(len(what.search), scramble=True, seed=0).random(n)
     return [_setting(what, dict(zip(what.search, row, strict=True))) for row in shares.tolist()]
 
 
 def _setting(what: Tunable, shares: Mapping[str, float]) -> ChosenOptimizer:
-    chosen = {**what.held, **{name: _at(what.search[name], share) for name, share in shares.items()}}
+    return _chosen(what, {name: _at(what.search[name], share) for name, share in shares.items()})
+
+
+def _chosen(what: Tunable, found: Mapping[str, Value]) -> ChosenOptimizer:
+    chosen = {**what.held, **found}
     hyper = {**what.spec.defaults, **chosen}
     return ChosenOptimizer(spec=what.spec, hyper=hyper, label=selector(what.spec.name, chosen))
 
@@ -124,7 +160,7 @@ def tuned_suite(runs: Sequence[Sweep], winners: Mapping[str, Winner], *, n_point
         n_points: Settings that were tried.
         n_seeds: Tuning seeds.
     """
-    how = f"the best of {n_points} scrambled Sobol points of the declared space on {n_seeds} tuning seeds"
+    how = f"the best of {n_points} settings on {n_seeds} tuning seed{'s' * (n_seeds > 1)}"
     said = f"{', '.join(winners)} tuned: {how}, by task (_tuned) and one for all (_tuned_once). By `rmobench tune`."
     lines = [f"description = {json.dumps(said)}"]
     for run in runs:

@@ -46,9 +46,29 @@ def test_what_is_given_is_held_and_the_rest_is_searched():
     assert tunable("rsgd").label == "rsgd"
 
 
+def test_given_values_are_searched_and_the_rest_is_held():
+    """Integers become the floats that they stand for, as everywhere."""
+    what = tunable("plain = rsgd[lr=(0.01,0.1,1)]")
+    chosen = points(what, 3)
+    assert [c.hyper for c in chosen] == [{**what.spec.defaults, "lr": lr} for lr in (0.01, 0.1, 1.0)]
+    assert choose_optimizers(chosen[2].label)[0].hyper == chosen[2].hyper
+    both = points(tunable("rsgd[lr=(0.01,0.1),momentum=(0.0,0.9)]"), 4)
+    assert [(c.hyper["lr"], c.hyper["momentum"]) for c in both] == [(0.01, 0.0), (0.01, 0.9), (0.1, 0.0), (0.1, 0.9)]
+    held = points(tunable("adam[lr=(0.01,0.1),beta1=0.5]"), 2)
+    assert [(c.hyper["lr"], c.hyper["beta1"]) for c in held] == [(0.01, 0.5), (0.1, 0.5)]
+
+
+def test_all_are_tuned_with_as_many_settings():
+    with pytest.raises(InputError, match="got 3 settings of plain, expected 16: all are tuned with as many"):
+        points(tunable("plain = rsgd[lr=(0.01,0.1,1)]"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("rsgd[lr=(0.1,0.1)]", "got lr=\\(0.1, 0.1\\) in .* expected several values, each once"),
+        ("rsgd[lr=(0.1,)]", "expected several values, each once"),
+        ("rsgd[speed=(0.1,1.0)]", "no parameter 'speed'"),
         ("optimus", "optimus leaves nothing to search; optimus declares no range"),
         ("rsgd[lr=0.1,momentum=0.9]", "leaves nothing to search; rsgd declares lr, momentum"),
         ("@classical", "got '@classical', expected one registered optimizer"),
