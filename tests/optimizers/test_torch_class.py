@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rmobench.errors import ArgumentError
+from rmobench.harness.contract import OPTIMIZER_CHECKS, examine, pairs_of
 from rmobench.harness.plan import plan
 from rmobench.harness.sweep import Refusal
 from rmobench.harness.trial import run_trial
@@ -99,7 +100,13 @@ def test_what_a_class_raises_is_the_record() -> None:
 @pytest.mark.parametrize("precision", ["fp64", "fp32", "bf16"])
 @pytest.mark.parametrize(
     "text",
-    ["torch.optim:NAdam[lr=0.01]", "pytorch_optimizer:SOAP[lr=0.01]", "pytorch_optimizer:Shampoo[momentum=0.9,lr=0.1]"],
+    [
+        "torch.optim:NAdam[lr=0.01]",
+        "pytorch_optimizer:SOAP[lr=0.01]",
+        "pytorch_optimizer:Shampoo[momentum=0.9,lr=0.1]",
+        "heavyball:AdamW[lr=0.01]",
+        "heavyball:Muon[lr=0.01]",
+    ],
 )
 def test_classes_of_packages_run_by_name(text: str, precision: str) -> None:
     pytest.importorskip(text.partition(".")[0].partition(":")[0], reason="not installed (extra `peers`)")
@@ -108,6 +115,16 @@ def test_classes_of_packages_run_by_name(text: str, precision: str) -> None:
     assert record.spent.n_grad == 8
     assert record.state_bytes > 0
     assert record.trace[-1].metrics["gap"] < record.trace[0].metrics["gap"]
+
+
+def test_what_a_package_breaks_is_told() -> None:
+    """The gradients that heavyball's classes are given are other ones after their step."""
+    pytest.importorskip("heavyball", reason="heavyball is not installed (extra `peers`)")
+    (chosen,) = choose_optimizers("heavyball:AdamW[lr=0.01]")
+    found = [
+        finding for pair in pairs_of(chosen) for finding in examine(OPTIMIZER_CHECKS, pair, on=pair.task.spec.name)
+    ]
+    assert [finding.states for finding in found if not finding.holds] == ["gradients stay as the oracle filled them"]
 
 
 def test_a_hyperparameter_that_a_package_would_drop_is_refused() -> None:
