@@ -554,17 +554,10 @@ def tune(
     path = out or Path("_".join(filter(None, (Path(suite).stem, precision, "tuned"))) + ".toml")
     _check_writable(path, ".toml")
     prepare(store)
-    chosen = {}
-    for name, what in tuned.items():
-        plan = tuning_plan(runs, what, n_points=points, n_seeds=seeds)
-        _sweep(
-            _todo(plan, store, frozenset(), quiet=False),
-            store,
-            jobs=jobs or os.cpu_count() or 1,
-            in_process=False,
-            quiet=False,
-        )
-        chosen[name] = winners(_load(store, plan))
+    plans = {name: tuning_plan(runs, what, n_points=points, n_seeds=seeds) for name, what in tuned.items()}
+    todo = [planned for plan in plans.values() for planned in _todo(plan, store, frozenset(), quiet=False)]
+    _sweep(todo, store, jobs=jobs or os.cpu_count() or 1, in_process=False, quiet=False)
+    chosen = {name: winners(_load(store, plan)) for name, plan in plans.items()}
     path.write_text(tuned_suite(runs, chosen, n_points=points, n_seeds=seeds), encoding="utf-8")
     print(f"wrote {path}: `rmobench run {path}` measures the winners on fresh seeds")
 

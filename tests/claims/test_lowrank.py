@@ -95,10 +95,10 @@ def fine_tuned(losses: dict[str, float], *, seconds: dict[str, float] | None = N
                 calls = [0.0, N_CALLS / 2, N_CALLS]
                 time_s = [n * (seconds or {}).get(method, 0.1) for n in calls]
                 trace = {"trace_n_grad": calls, "trace_time_s": time_s, "trace_metric": [2.5, (2.5 + end) / 2, end]}
-                plan = {"task": task, "seed": seed, "optimizer": f"{method}_tuned", "metric": "objective", **trace}
+                plan = {"task": task, "seed": seed, "optimizer": method, "metric": "objective", **trace}
                 n_params = 4000 if method == "full_adamw" else 1000
                 rows.append(trial(**{**plan, "n_params": n_params, **changes}))
-    return Evidence(runs={"language_tuned": table(*rows)})
+    return Evidence(runs={"language": table(*rows)})
 
 
 BETTER = {"lr_heavy_ball": 1.9, "lr_adam_tangent": 1.8, "lr_adam_core": 1.8}
@@ -136,8 +136,8 @@ def test_a_step_that_takes_three_times_as_long_loses_at_equal_seconds():
 
 def test_a_run_that_diverged_has_the_loss_of_its_start():
     evidence = fine_tuned(BETTER, spread=0.0)
-    runs = evidence.runs["language_tuned"]
-    lost = runs["optimizer"] == "lr_adam_core_tuned"
+    runs = evidence.runs["language"]
+    lost = runs["optimizer"] == "lr_adam_core"
     runs.loc[lost, "trace_metric"] = runs.loc[lost, "trace_metric"].map(lambda trace: [trace[0], np.nan, np.nan])
     found = examine(BUDGET, evidence)
     name = "lr_adam_core: validation loss relative to lora_adamw after as many calls"
