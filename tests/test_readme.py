@@ -12,6 +12,7 @@ from rmobench.types import Log
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 IMPORTS = """
 import torch
@@ -50,18 +51,20 @@ def test_the_declarations_of_ones_own_class_are_read(text, tmp_path, monkeypatch
     assert chosen.spec.needs in ((), ("deterministic",))
 
 
-@pytest.mark.parametrize("name", re.findall(r"rmobench run (\w+)", README))
-def test_the_suites_that_it_names_exist(name):
-    assert name in suites()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_suites_that_a_page_names_exist(page):
+    named = re.findall(r"rmobench (?:run|tune|leaderboard|precision) (\w+)", page.read_text(encoding="utf-8"))
+    assert [name for name in named if name not in suites() and name != "SUITE"] == []
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_the_files_that_it_links_to_exist(target):
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_that_a_page_links_to_exist(page):
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text(encoding="utf-8"))
+    assert [target for target in links if not (page.parent / target).exists()] == []
 
 
-def test_nothing_is_left_to_fill_in():
-    assert not re.search(r"[A-Z]+_[A-Z]+_?[A-Z]*TABLE|HARNESS_OVERHEAD|follows with", README)
+def test_it_links_to_every_page():
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in README] == []
 
 
 def test_its_table_is_the_reference_boards():
