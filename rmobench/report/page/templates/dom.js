@@ -1,7 +1,14 @@
 // The page's parts, made from data. Texts are set as texts, never as markup.
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
+
+// The page's data: JSON, gzipped, in base64.
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
+const data = await unpacked(find("data").textContent);
 
 function make(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
