@@ -33,7 +33,7 @@ GRIDS = {
     "lr_heavy_ball": ("lr_heavy_ball", "", MOMENTUM),
     "lr_adam_core": ("lr_adam_core", "", FINE),
     "lr_adam_tangent": ("lr_adam_tangent", "companion_lr=0.005", MANIFOLD),
-    "geolora": ("geolora", "core_lr=0.005", MANIFOLD),
+    "geolora": ("geolora", "core_lr=0.005", MOMENTUM),
     "dlrt": ("dlrt", "", PLAIN),
     "scaled_heavy_ball": ("scaled_gd", "momentum=0.9", MOMENTUM),
     "scaled_adamw": ("scaled_adamw", "", ADAM),
