@@ -74,7 +74,7 @@ def main(
     jobs: Annotated[int, typer.Option("-j", help="Worker processes.")] = 2,
 ) -> None:
     """Run the settings that have not run yet, and write and print the winners."""
-    from rmobench.cli import tune
+    from rmobench.cli.tune import tune
     from rmobench.harness.suite import read_suite
 
     suite = out.with_name("language_tuning.toml")  # what is tuned
