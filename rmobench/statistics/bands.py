@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rmobench.statistics.board import Leaderboard
 from rmobench.statistics.ecdf import DECADES
-from rmobench.statistics.hits import at_rung, costs
+from rmobench.statistics.hits import costs
 from rmobench.statistics.intervals import percentiles, weights
 from rmobench.statistics.profiles import TAU, ratios
-from rmobench.statistics.scores import estimates
 
 Array = NDArray[np.float64]
 
@@ -60,30 +60,26 @@ def _ecdf_band(optimizer: str, precision: str, group: pd.DataFrame, x: Array) ->
     return _band(optimizer, precision, x, counts[:, :-1].cumsum(1), counts.sum(1))
 
 
-def profile_bands(
-    runs: pd.DataFrame, *, axis: str = "n_grad", rung: float | None = None, points: int = POINTS
-) -> tuple[Band, ...]:
-    """Return for each precision and optimizer the share of all tasks on which its ERT is within a factor of the best.
+def profile_bands(board: Leaderboard, *, points: int = POINTS) -> tuple[Band, ...]:
+    """Return for each optimizer of a board the share of all its tasks on which its ERT is within a factor of the best.
 
     A task that it did not attempt counts as unsolved, as in the score: the area under the curve on a log2 axis is the
     score, up to the width of the grid.
 
     Args:
-        runs: One row per record.
-        axis: What is counted, one of `types.AXES`.
-        rung: The rung to reach; None: each task's headline.
+        board: With an ERT for each (task, optimizer) at its rung.
         points: Of the grid from 1 to TAU, equally spaced in its logarithm.
     """
-    judged = estimates(at_rung(costs(runs, axis=axis), rung))
+    task = {name: k for k, name in enumerate(dict.fromkeys(s.task for s in board.scores))}
+    optimizer = {name: k for k, name in enumerate(dict.fromkeys(s.optimizer for s in board.scores))}
+    ert = np.full((len(task), len(optimizer)), np.nan)
+    for s in board.scores:
+        ert[task[s.task], optimizer[s.optimizer]] = s.ert.value
+    ratio = ratios(ert)
     x = np.exp2(np.linspace(0.0, np.log2(TAU), points))
-    found: list[Band] = []
-    for precision, group in judged.groupby("precision", observed=True):
-        wide = group.pivot_table(index="task", columns="optimizer", values="ert", observed=True)
-        ratio = ratios(wide.to_numpy(float))
-        for name, column in zip(wide.columns, ratio.T, strict=True):
-            within = (np.where(np.isnan(column), np.inf, column)[:, None] <= x * (1.0 + 1e-9)).astype(float)
-            found.append(_band(str(name), str(precision), x, within, np.ones(len(within))))
-    return tuple(found)
+    within = (np.where(np.isnan(ratio), np.inf, ratio)[:, :, None] <= x * (1.0 + 1e-9)).astype(float)
+    one_each = np.ones(len(task))
+    return tuple(_band(name, board.precision, x, within[:, k], one_each) for name, k in optimizer.items())
 
 
 def _band(optimizer: str, precision: str, x: Array, reached: Array, total: Array) -> Band:

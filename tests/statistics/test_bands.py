@@ -23,7 +23,7 @@ def runs():
 @pytest.mark.parametrize("axis", AXES)
 def test_the_area_under_a_profile_is_the_score(runs, axis):
     (board,) = leaderboard(runs, axis=axis)
-    bands = {band.optimizer: band for band in profile_bands(runs, axis=axis)}
+    bands = {band.optimizer: band for band in profile_bands(board)}
     for row in board.rows:
         area = bands[row.optimizer].share[:-1].mean()
         assert area == pytest.approx(row.score.value, abs=GRID)
@@ -44,7 +44,8 @@ def test_an_ecdf_is_the_step_function_on_a_grid(runs):
 
 
 def test_bands_enclose_their_curves_and_rise(runs):
-    for band in (*ecdf_bands(runs), *profile_bands(runs)):
+    (board,) = leaderboard(runs)
+    for band in (*ecdf_bands(runs), *profile_bands(board)):
         assert (band.low <= band.share).all()
         assert (band.share <= band.high).all()
         assert all((np.diff(line) >= -1e-12).all() for line in (band.share, band.low, band.high))
@@ -61,12 +62,14 @@ def test_more_tasks_narrow_the_band():
 
 
 def test_a_single_task_says_nothing_about_others():
-    for band in (*ecdf_bands(table(solved(20), trial(seed=1))), *profile_bands(table(solved(20)))):
+    (board,) = leaderboard(table(solved(20)))
+    for band in (*ecdf_bands(table(solved(20), trial(seed=1))), *profile_bands(board)):
         assert (band.low == 0.0).all()
         assert (band.high == 1.0).all()
 
 
 def test_what_was_not_attempted_counts_as_unsolved_in_a_profile():
     runs = table(solved(20), solved(20, task="hill"), solved(10, optimizer="special"))
-    shares = {band.optimizer: band.share[-1] for band in profile_bands(runs)}
+    (board,) = leaderboard(runs)
+    shares = {band.optimizer: band.share[-1] for band in profile_bands(board)}
     assert shares == {"adam": 1.0, "special": 0.5}

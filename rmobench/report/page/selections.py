@@ -65,15 +65,12 @@ def board_of(selection: Selection) -> list[tuple[list[str], Json]]:
 
     A key is suite|family|ruleset|precision|axis.
     """
-    boards = leaderboard(selection.runs, axis=selection.axis)
-    curves = {
-        "ecdf": ecdf_bands(selection.runs, axis=selection.axis),
-        "profile": profile_bands(selection.runs, axis=selection.axis),
-    }
+    ecdfs = ecdf_bands(selection.runs, axis=selection.axis)
     found = []
-    for board in boards:
+    for board in leaderboard(selection.runs, axis=selection.axis):
         keys = ["|".join((*filters, board.precision, selection.axis)) for filters in selection.filters]
         first = [row.optimizer for row in board.rows[:CURVES]]
+        curves = {"ecdf": ecdfs, "profile": profile_bands(board)}
         drawn = {name: banded(bands, board.precision, first) for name, bands in curves.items()}
         found.append((keys, _shown(board) | drawn))
     return found
