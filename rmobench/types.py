@@ -132,6 +132,7 @@ class TaskSpec:
     judge_every: int = 1  # least number of steps from one judgement to the next, where it is not cheap
     requires: tuple[str, ...] = ()  # optional packages
     data: bool = False  # made of real data: its argument `data` names a source of rmobench.data
+    brought: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)  # by source of the user's: other defaults
     broken: str | None = None  # a third party's entry point that does not hold: why
 
 

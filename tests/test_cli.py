@@ -72,6 +72,8 @@ def test_listing_optimizers_imports_no_optimizer_file():
         (["run", *RUN[1:], "--shard", "3/2"], "expected i/n with 1 <= i <= n"),
         (["run", *RUN[1:], "--retry", "lost"], "got --retry lost, expected some of solved"),
         (["run", *RUN[1:], "-j", "2"], "--in-process runs one trial at a time"),
+        (["run", *RUN[1:], "--data", "h36m"], "got --data h36m, expected NAME=PATH"),
+        (["run", *RUN[1:], "--data", "digits=/x"], "got --data digits=..., expected one of h36m"),
         (["leaderboard", "--store", "nowhere"], "nowhere"),
         (["compare", "nowhere", "nowhere"], "nowhere"),
         (["data", "where", "digit"], "no data source named 'digit'. Did you mean 'digits'"),

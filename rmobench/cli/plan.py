@@ -25,8 +25,9 @@ def plan_of(
     calls: int | None = None,
     time_limit: float | None = None,
     threads: int = 1,
+    data: Sequence[str] = (),
 ) -> Plan:
-    """Plan a suite (any --optimizer joins its own), or the given tasks and optimizers."""
+    """Plan a suite (any --optimizer joins its own), or the given tasks and optimizers, on data that the user brings."""
     from rmobench.harness.suite import Sweep, check_precisions, expand, read_suite
 
     precisions = tuple(p.strip() for p in precision.split(",")) if precision else ()
@@ -43,4 +44,13 @@ def plan_of(
         )
     changes = {"precisions": precisions or None, "seeds": seeds, "n_calls": calls, "time_s": time_limit}
     given = {key: value for key, value in changes.items() if value is not None}
-    return expand([msgspec.structs.replace(r, **given) for r in runs], device=device, threads=threads)
+    runs = [msgspec.structs.replace(r, **given) for r in runs]
+    return expand(runs, device=device, threads=threads, brought=_brought(data))
+
+
+def _brought(data: Sequence[str]) -> tuple[str, ...]:
+    if not data:
+        return ()
+    from rmobench.data.brought import bring
+
+    return bring(data)

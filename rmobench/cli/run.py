@@ -45,6 +45,10 @@ def run(
     retry: Annotated[str | None, typer.Option(help="Comma-separated statuses to run again, e.g. oom,failed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="No workers: for debuggers.")] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Your own data, NAME=PATH, e.g. h36m=/data/h36m; what can read them does. Repeatable."),
+    ] = None,
     axis: AxisOption = "n_grad",
     export: Annotated[
         Path | None, typer.Option(help="Folder for SUITE.parquet, its records, and SUITE.md, its leaderboard.")
@@ -65,6 +69,7 @@ def run(
         calls=calls,
         time_limit=time_limit,
         threads=threads,
+        data=data or (),
     )
     if not plan.trials:
         reasons = "; ".join(f"{s.optimizer} on {s.task} at {s.precision}: {s.reason}" for s in plan.skips[:5])

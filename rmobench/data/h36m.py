@@ -38,8 +38,8 @@ N_CAMERAS = 4
 LICENCE = "academic use alone, no redistribution"
 
 ADVICE = (
-    f"Name your folder of it in {USER_H36M}: that of the published S1/{h36m_cdf.INSIDE.as_posix()}/*.cdf, ..., or that "
-    f"of {ARCHIVE}. Get it at vision.imar.ro/human3.6m."
+    f"Name your folder of it in {USER_H36M}, or by `rmobench run --data h36m=FOLDER`: that of the published "
+    f"S1/{h36m_cdf.INSIDE.as_posix()}/*.cdf, ..., or that of {ARCHIVE}. Get it at vision.imar.ro/human3.6m."
 )
 
 
@@ -188,9 +188,10 @@ def _chosen(source: Path, subject: str, held: Iterable[str], wanted: Collection[
 
 SOURCE = Source(
     summary="Human3.6M: seven people, 15 actions, twice each, 17 joints at 50 Hz",
-    carrier=f"your folder that {USER_H36M} names",
+    carrier=f"your folder that {USER_H36M} or `--data h36m=FOLDER` names",
     licence=LICENCE,
     where=where,
     fetch=lambda: located(None),
     load=h36m,
+    variable=USER_H36M,
 )

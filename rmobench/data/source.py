@@ -24,6 +24,7 @@ class Source(Generic[T]):
     where: Callable[[], Path | None]  # the file or folder that `load` would read, None: not on this machine
     fetch: Callable[[], Path]  # get it if need be, verify it; the only one that may use the network
     load: Callable[[], T]
+    variable: str | None = None  # environment variable that names the user's place of it; None: there is none
 
 
 def user_place(name: str) -> Path | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from rmobench.errors import InputError, SuiteError, UnknownNameError
 from rmobench.harness.plan import Plan, join, plan
-from rmobench.registry import ChosenOptimizer, choose_optimizers, choose_tasks
+from rmobench.registry import ChosenOptimizer, ChosenTask, choose_optimizers, choose_tasks, sources_read, tasks
 from rmobench.types import PRECISIONS
 
 PACKAGED = Path(__file__).parent.parent / "_suites"
@@ -52,6 +52,7 @@ def expand(
     threads: int = 1,
     optimizers: Sequence[ChosenOptimizer] | None = None,
     seeds: Sequence[int] | None = None,
+    brought: Sequence[str] = (),
 ) -> Plan:
     """Resolve the selectors of the tables and plan them one after the other.
 
@@ -61,12 +62,18 @@ def expand(
         threads: Of the CPU backend, per trial.
         optimizers: Instead of the tables' own.
         seeds: Instead of the tables' own.
+        brought: Sources of data that the user brings, see `choose_tasks`.
+
+    Raises:
+        InputError: A number or a list of a table makes no sense, or nothing reads what is brought.
     """
     for run in runs:
         check(run)
+    of_runs = [[task for text in run.tasks for task in choose_tasks(text, brought=brought)] for run in runs]
+    _check_brought(brought, [task for chosen in of_runs for task in chosen])
     return join(
         plan(
-            [task for text in run.tasks for task in choose_tasks(text)],
+            chosen,
             _chosen(run) if optimizers is None else optimizers,
             seeds=range(run.seeds) if seeds is None else seeds,
             precisions=run.precisions,
@@ -75,8 +82,19 @@ def expand(
             time_s=run.time_s,
             threads=threads,
         )
-        for run in runs
+        for run, chosen in zip(runs, of_runs, strict=True)
     )
+
+
+def _check_brought(brought: Sequence[str], chosen: Sequence[ChosenTask]) -> None:
+    """Raise InputError for data that nobody reads: trials on other data would pass for trials on them."""
+    for name in brought:
+        if not any(name in sources_read(task.spec, task.args) for task in chosen):
+            others = ", ".join(spec.name for spec in tasks().values() if name in spec.brought)
+            raise InputError(
+                f"got data {name!r}, and none of the tasks reads them, e.g. {chosen[0].label}. Say data={name} in a "
+                f"task's arguments, or leave `data` open in one of: {others}."
+            )
 
 
 def _chosen(run: Sweep) -> list[ChosenOptimizer]:

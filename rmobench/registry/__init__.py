@@ -17,6 +17,7 @@ from rmobench.registry.selectors import (
     parse_selector,
     split_label,
 )
+from rmobench.registry.sources import sources_read
 from rmobench.registry.weights import find_weights, weights_sha256
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "optimizer",
     "optimizers",
     "parse_selector",
+    "sources_read",
     "split_label",
     "task",
     "tasks",

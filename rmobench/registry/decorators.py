@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from rmobench.types import Budget, Range, Target
+from rmobench.types import Budget, Range, Target, Value
 
 Build = TypeVar("Build", bound=Callable[..., Any])
 
@@ -57,6 +57,7 @@ def task(
     judge_every: int = 1,
     requires: tuple[str, ...] = (),
     data: bool = False,
+    brought: Mapping[str, Mapping[str, Value]] | None = None,
 ) -> Callable[[Build], Build]:
     """Register `build(seed, device, dtype, *, arg=default, ...) -> Problem` under its own name.
 
@@ -74,5 +75,7 @@ def task(
         requires: Optional packages, by import name.
         data: It is made of real data: its argument `data`, and `model` where it has one, names a source of
             `rmobench.data`; where that is not on the machine, the task is skipped.
+        brought: By name of a source that users bring (`--data NAME=PATH`): arguments that take the place of the
+            defaults where it is brought.
     """
     return lambda build: build

@@ -9,7 +9,7 @@ import ast
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -91,8 +91,13 @@ def _storable(item: object) -> bool:
     return (isinstance(item, int) and abs(item) < 2**63) or (isinstance(item, float) and math.isfinite(item))
 
 
-def choose_tasks(text: str) -> list[ChosenTask]:
-    """Resolve a task selector; `@family` and `*` give every task of a family, or all, with default arguments."""
+def choose_tasks(text: str, *, brought: Collection[str] = ()) -> list[ChosenTask]:
+    """Resolve a task selector; `@family` and `*` give every task of a family, or all, with default arguments.
+
+    Args:
+        text: The selector.
+        brought: Sources of data that the user brings: tasks that know them have other defaults.
+    """
     name, params = parse_selector(text)
     known = tasks()
     if name == "*" or name.startswith("@"):
@@ -101,11 +106,15 @@ def choose_tasks(text: str) -> list[ChosenTask]:
         raise UnknownNameError("task", name, known)
     else:
         specs = [known[name]]
-    return [_chosen_task(s, params) for s in specs]
+    return [_chosen_task(s, params, brought) for s in specs]
 
 
-def _chosen_task(spec: TaskSpec, params: Mapping[str, Value]) -> ChosenTask:
-    args = _merge(f"task {spec.name}", spec.args, params)
+def _chosen_task(spec: TaskSpec, params: Mapping[str, Value], brought: Collection[str]) -> ChosenTask:
+    defaults = dict(spec.args)
+    for source in brought:
+        if params.get("data", source) == source:  # who names other data means them
+            defaults |= spec.brought.get(source, {})
+    args = _merge(f"task {spec.name}", defaults, params)
     return ChosenTask(spec=spec, args=args, label=selector(spec.name, args))
 
 

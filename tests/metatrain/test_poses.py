@@ -15,6 +15,7 @@ from rmobench.metatrain.pose_recipe import PoseRecipe
 from rmobench.metatrain.recipe import Recipe, read_recipe
 from rmobench.metatrain.train import fresh, train
 from rmobench.optimizers.learned.weights import load_weights
+from tests.metatrain.sameness import assert_same, facts
 
 NAMES = ("pose_optimus", "pose_adafactor_mlp")
 PRESENT = pytest.mark.skipif(
@@ -33,7 +34,7 @@ def test_training_begins_with_the_weights_for_functions(name: str) -> None:
     recipe = read_recipe(name)
     weights = load_weights(str(file_of(name).begin_with), recipe.file.architecture)
     theta = fresh(recipe).theta
-    assert theta.keys() == weights.theta.keys()
+    assert list(theta) == sorted(weights.theta)  # an order that is always the same: perturbations are drawn in it
     assert all(torch.equal(theta[key], weights.theta[key].double()) for key in theta)
 
 
@@ -113,14 +114,13 @@ def test_a_gap_is_the_loss_of_the_task_over_that_at_the_start() -> None:
 
 
 @PRESENT
-@pytest.mark.xfail(strict=False, reason="a known defect: meta-training on poses does not go on to the bit where it was")
 def test_interrupted_and_resumed_is_uninterrupted(tmp_path: Path) -> None:
+    """And so is begun again: whatever order the weights that it begins with were read in."""
     pytest.importorskip("mujoco", reason="mujoco is not installed (extra `pose`)")
     whole = [training for _, training in train(small(), tmp_path / "whole")][-1]
     for progress, _ in train(small(), tmp_path / "parts", checkpoint_s=0.0):
         if progress.outer == 2:
             break
     resumed = [training for _, training in train(small(), tmp_path / "parts")][-1]
-    assert resumed.outer == whole.outer == 4
-    assert all(torch.equal(resumed.theta[key], whole.theta[key]) for key in whole.theta)
-    assert [(n, value) for n, _, value in resumed.curve] == [(n, value) for n, _, value in whole.curve]
+    assert whole.outer == 4
+    assert_same(facts(resumed), facts(whole))

@@ -76,6 +76,13 @@ def test_weights_are_refused_when_damaged_missing_or_of_another_kind(tmp_path):
         load_weights(str(path), "adafactor_mlp")
 
 
+def test_weights_are_read_in_the_same_order_every_time(tmp_path):
+    """safetensors gives them in any: what draws a number for each of them has to know which comes first."""
+    path = written(tmp_path)
+    orders = {tuple(load_weights(str(path), "adafactor_mlp").theta) for _ in range(10)}
+    assert orders == {tuple(sorted(adafactor_mlp.fresh(torch.Generator())))}
+
+
 def test_provenance_is_read_strictly(tmp_path):
     path = written(tmp_path)
     beside = path.with_suffix(".json")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -314,8 +317,8 @@ def test_other_refusals() -> None:
         pose_window_2d(0, CPU, F64, noise_px=-1.0)
 
 
-def test_human36m_of_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second at 50 Hz of an adult who raises an arm, in the layout of the archive."""
+def write_human36m(folder: Path, action: str) -> None:
+    """Write a second at 50 Hz of an adult who raises an arm, in the layout of the archive."""
     body = adult()
     angles = torch.zeros(50, body.n_driven, dtype=F64)
     angles[:, 21] = -torch.linspace(0.0, 1.0, 50, dtype=F64)
@@ -323,7 +326,11 @@ def test_human36m_of_the_users_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     joints = landmarks(body, pose_of(body, angles)).numpy()
     published = np.zeros((50, 32, 3), dtype=np.float32)
     published[:, MOVING] = joints
-    write_archive(tmp_path / ARCHIVE, positions_3d={"S9": {"Greeting 1": published}})
+    write_archive(folder / ARCHIVE, positions_3d={"S9": {action: published}})
+
+
+def test_human36m_of_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_human36m(tmp_path, "Greeting 1")
     monkeypatch.setenv("RMOBENCH_H36M", str(tmp_path))
     moving.cache_clear()
     problem = pose_window(0, CPU, F64, data="h36m", clip="S9/Greeting 1")
@@ -332,3 +339,18 @@ def test_human36m_of_the_users_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ArgumentError, match=r"h36m: got the clip 'Greeting', expected SUBJECT/ACTION"):
         moving("h36m", "Greeting")
     moving.cache_clear()
+
+
+@pytest.mark.slow
+def test_human36m_by_an_option_in_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option alone makes it the data of a task that names none."""
+    write_human36m(tmp_path, "Walking 1")
+    monkeypatch.delenv("RMOBENCH_H36M", raising=False)
+    fit = ("--task", "pose_window", "--optimizer", "adam", "--seeds", "1", "--calls", "2", "-j", "1", "--json")
+    words = [*fit, "--data", f"h36m={tmp_path}", "--store", str(tmp_path / "records")]
+    done = subprocess.run([sys.executable, "-m", "rmobench", "run", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (file,) = (tmp_path / "records").rglob("*.json")
+    record = json.loads(file.read_bytes())
+    assert (record["status"], record["trial"]["args"]["data"]) == ("budget", "h36m")
+    assert record["trial"]["args"]["clip"] == "S9/Walking 1" and record["trace"][0]["metrics"]["mpjpe_g"] > 10.0

@@ -69,9 +69,10 @@ def load_weights(name: str, architecture: str) -> Weights:
     if provenance.architecture != architecture:
         raise WeightsError(f"{path}: trained as {provenance.architecture}, expected {architecture}.")
     try:
-        theta = load(content)
+        found = load(content)
     except SafetensorError as error:
         raise WeightsError(f"{path}: {error}.") from None
+    theta = dict(sorted(found.items()))  # `load` gives another order every time, and draws follow the order of theta
     inside = _header(content).get("__metadata__")
     if inside != _metadata(provenance.architecture, provenance.settings):
         raise WeightsError(f"{path}: holds {inside}, which is not what its .json says: one was changed.")

@@ -33,6 +33,7 @@ STRIDE = N_STEPS - OVERLAP
     cheap=False,
     requires=("mujoco",),
     data=True,
+    brought={"h36m": {"data": "h36m", "clip": "S9/Walking 1"}},
 )
 def pose_clip(
     seed: int,

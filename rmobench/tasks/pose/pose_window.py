@@ -23,6 +23,7 @@ from rmobench.types import Budget, Problem, Target
     cheap=False,
     requires=("mujoco",),
     data=True,
+    brought={"h36m": {"data": "h36m", "clip": "S9/Walking 1"}},
 )
 def pose_window(
     seed: int,
