@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -42,6 +43,7 @@ app.add_typer(data_app, name="data")
 Kind = Literal["tasks", "optimizers", "suites", "claims"]
 Device = Literal["cpu", "cuda"]
 Axis = Literal["step", "n_grad", "time_s"]
+Engine = Literal["local", "ray"]
 
 StoreOption = Annotated[Path, typer.Option("--store", help="Folder of records, or a Parquet file for reading.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; shapes are in rmobench/report/README.md.")]
@@ -146,6 +148,13 @@ def run(
     retry: Annotated[str | None, typer.Option(help="Comma-separated statuses to run again, e.g. oom,failed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="No workers: for debuggers.")] = False,
+    engine: Annotated[Engine, typer.Option(help="Who runs trials: workers of our own here, or Ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster: host:port, or auto; default: a Ray of this machine alone.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(help="What Ray gives a CUDA trial of a GPU, e.g. 0.5; default: a whole one.")
+    ] = None,
     axis: AxisOption = "n_grad",
     export: Annotated[
         Path | None, typer.Option(help="Folder for SUITE.parquet, its records, and SUITE.md, its leaderboard.")
@@ -165,16 +174,19 @@ def run(
         if not plan.trials:
             typer.secho(f"nothing to run in shard {shard}", err=True)
             return
+    ray = _ray(engine, address, gpus, in_process)
     todo = _todo(plan, store, _statuses(retry), quiet=json)
     if dry_run:
         _show_plan(plan, todo, json=json)
         return
     if in_process and jobs not in (None, 1):
         raise InputError(f"got --in-process with -j {jobs}; --in-process runs one trial at a time.")
-    _check_device(device)
+    if address is None:
+        _check_device(device)
     prepare(store)
-    jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
-    refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json)
+    if ray is None:
+        jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
+    refused = _sweep(todo, store, jobs=jobs, in_process=in_process, quiet=json, ray=ray)
     skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
     wrong = [r.reason for r in refused if r.wrong_input]
     if refused and len(refused) == len(plan.trials):
@@ -217,6 +229,17 @@ def _plan(
     return expand([msgspec.structs.replace(r, **given) for r in runs], device=device, threads=threads)
 
 
+def _ray(engine: Engine, address: str | None, gpus: float | None, in_process: bool) -> dict[str, Any] | None:
+    """Return what Ray is to be told, or None where it is not asked."""
+    given = {"address": address, "gpus": gpus}
+    given = {name: value for name, value in given.items() if value is not None}
+    if engine == "ray" and in_process:
+        raise InputError("got --engine ray and --in-process; give one of them.")
+    if engine == "local" and given:
+        raise InputError(f"got --{next(iter(given))} without --engine ray, which it is for.")
+    return given if engine == "ray" else None
+
+
 def _check_device(device: str) -> None:
     if device == "cuda":
         import torch
@@ -254,7 +277,15 @@ def _todo(plan: Plan, store: Path, retry: frozenset[Status], *, quiet: bool) -> 
     return [p for p in plan.trials if p.trial.id not in done]
 
 
-def _sweep(todo: Sequence[Planned], store: Path, *, jobs: int, in_process: bool, quiet: bool) -> list[Refusal]:
+def _sweep(
+    todo: Sequence[Planned],
+    store: Path,
+    *,
+    jobs: int | None,
+    in_process: bool,
+    quiet: bool,
+    ray: dict[str, Any] | None = None,
+) -> list[Refusal]:
     """Run with a progress bar; Ctrl-C keeps what is finished and says how to go on."""
     from rich.progress import (
         BarColumn,
@@ -265,20 +296,31 @@ def _sweep(todo: Sequence[Planned], store: Path, *, jobs: int, in_process: bool,
         TimeRemainingColumn,
     )
 
+    from rmobench.harness.cluster import sweep_on_ray
     from rmobench.harness.sweep import sweep
+    from rmobench.report.rate import Rate
     from rmobench.store import write
 
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
     refused: list[Refusal] = []
-    outcomes = sweep(todo, save=partial(write, store), jobs=jobs, in_process=in_process)
+    if ray is None:
+        outcomes = sweep(todo, save=partial(write, store), jobs=jobs or 1, in_process=in_process)
+    else:  # workers need not be in this folder
+        outcomes = sweep_on_ray(todo, save=partial(write, store.absolute()), jobs=jobs, **ray)
+    console = _console(stderr=True)
+    aside = nullcontext() if ray is None else redirect_stdout(sys.stderr)  # Ray's own messages
     try:
-        with Progress(*columns, console=_console(stderr=True), disable=quiet or not todo) as progress:
+        with (
+            aside,
+            Progress(*columns, console=console, disable=quiet or not todo, speed_estimate_period=600) as progress,
+        ):
             bar = progress.add_task("", total=len(todo))
             for outcome in outcomes:
                 if isinstance(outcome, Record):
