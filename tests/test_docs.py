@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rmobench.harness.suite import suites
+
 ROOT = Path(__file__).parents[1]
 FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n(?P<text>.*?)```", re.DOTALL)
 MOST_LINES = 40
@@ -42,6 +44,12 @@ def installed(tmp_path_factory):
 
     program.folder = folder
     return program
+
+
+@pytest.mark.parametrize("page", sorted(p.name for p in (ROOT / "docs").glob("*.md")))
+def test_the_suites_that_it_names_exist(page):
+    named = re.findall(r"rmobench (?:run|leaderboard) ([a-z]\w+)", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert set(named) <= set(suites())
 
 
 def test_the_optimizer_is_a_short_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -20,6 +20,8 @@ from rmobench.types import Skip, Status
 
 if TYPE_CHECKING:
     from rmobench.harness.plan import Plan, Planned
+
+Engine = Literal["local", "ray"]
 
 
 def run(
@@ -45,6 +47,13 @@ def run(
     retry: Annotated[str | None, typer.Option(help="Comma-separated statuses to run again, e.g. oom,failed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="No workers: for debuggers.")] = False,
+    engine: Annotated[Engine, typer.Option(help="Who runs trials: workers of our own here, or Ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster: host:port, or auto; default: a Ray of this machine alone.")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(help="What Ray gives a CUDA trial of a GPU, e.g. 0.5; default: a whole one.")
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(help="Your own data, NAME=PATH, e.g. h36m=/data/h36m; what can read them does. Repeatable."),
@@ -79,16 +88,19 @@ def run(
         if not plan.trials:
             typer.secho(f"nothing to run in shard {shard}", err=True)
             return
+    ray = _ray(engine, address, gpus, in_process)
     todo = unfinished(plan, store, _statuses(retry), quiet=json)
     if dry_run:
         _show_plan(plan, todo, json=json)
         return
     if in_process and jobs not in (None, 1):
         raise InputError(f"got --in-process with -j {jobs}; --in-process runs one trial at a time.")
-    _check_device(device)
+    if address is None:
+        _check_device(device)
     prepare(store)
-    jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
-    refused = sweep_with_bar(todo, store, jobs=jobs, in_process=in_process, quiet=json)
+    if ray is None:
+        jobs = jobs or (1 if device == "cuda" else max(1, (os.cpu_count() or 1) // threads))
+    refused = sweep_with_bar(todo, store, jobs=jobs, in_process=in_process, quiet=json, ray=ray)
     skips = (*plan.skips, *dict.fromkeys(r.skip for r in refused))
     wrong = [r.reason for r in refused if r.wrong_input]
     if refused and len(refused) == len(plan.trials):
@@ -98,6 +110,17 @@ def run(
         _export(store, plan, skips, axis, export, suite or "records")
     if wrong:
         raise InputError(f"{len(wrong)} of {len(plan.trials)} trials were refused: {wrong[0]}")
+
+
+def _ray(engine: Engine, address: str | None, gpus: float | None, in_process: bool) -> dict[str, Any] | None:
+    """Return what Ray is to be told, or None where it is not asked."""
+    given = {"address": address, "gpus": gpus}
+    given = {name: value for name, value in given.items() if value is not None}
+    if engine == "ray" and in_process:
+        raise InputError("got --engine ray and --in-process; give one of them.")
+    if engine == "local" and given:
+        raise InputError(f"got --{next(iter(given))} without --engine ray, which it is for.")
+    return given if engine == "ray" else None
 
 
 def _check_device(device: str) -> None:

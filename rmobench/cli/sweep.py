@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -27,7 +29,15 @@ def unfinished(plan: Plan, store: Path, retry: frozenset[Status], *, quiet: bool
     return [p for p in plan.trials if p.trial.id not in done]
 
 
-def sweep_with_bar(todo: Sequence[Planned], store: Path, *, jobs: int, in_process: bool, quiet: bool) -> list[Refusal]:
+def sweep_with_bar(
+    todo: Sequence[Planned],
+    store: Path,
+    *,
+    jobs: int | None,
+    in_process: bool,
+    quiet: bool,
+    ray: dict[str, Any] | None = None,
+) -> list[Refusal]:
     """Run with a progress bar; Ctrl-C keeps what is finished and says how to go on."""
     from rich.progress import (
         BarColumn,
@@ -38,20 +48,28 @@ def sweep_with_bar(todo: Sequence[Planned], store: Path, *, jobs: int, in_proces
         TimeRemainingColumn,
     )
 
+    from rmobench.harness.cluster import sweep_on_ray
     from rmobench.harness.sweep import sweep
+    from rmobench.report.rate import Rate
     from rmobench.store import write
 
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
     refused: list[Refusal] = []
-    outcomes = sweep(todo, save=partial(write, store), jobs=jobs, in_process=in_process)
+    if ray is None:
+        outcomes = sweep(todo, save=partial(write, store), jobs=jobs or 1, in_process=in_process)
+    else:  # workers need not be in this folder
+        outcomes = sweep_on_ray(todo, save=partial(write, store.absolute()), jobs=jobs, **ray)
+    bars = Progress(*columns, console=console(stderr=True), disable=quiet or not todo, speed_estimate_period=600)
+    aside = nullcontext() if ray is None else redirect_stdout(sys.stderr)  # Ray's own messages
     try:
-        with Progress(*columns, console=console(stderr=True), disable=quiet or not todo) as progress:
+        with aside, bars as progress:
             bar = progress.add_task("", total=len(todo))
             for outcome in outcomes:
                 if isinstance(outcome, Record):

@@ -54,25 +54,25 @@ def sweep(
     on_cuda = any(p.trial.device == "cuda" for p in planned)
     context = _context()
     pools = {
-        alone: ProcessPool(
+        fresh: ProcessPool(
             max_workers=jobs,
-            max_tasks=1 if alone else 0,
+            max_tasks=1 if fresh else 0,
             context=context,
             initializer=_enter_worker,
             initargs=(None if on_cuda else memory_bytes, tuple(sys.path)),
         )
-        for alone in {_alone(p) for p in planned}
+        for fresh in {alone(p) for p in planned}
     }
     try:
-        yield from _run(pools, planned, partial(_work_guarded, save=save, jobs=jobs), save, jobs)
+        yield from _run(pools, planned, partial(work_guarded, save=save, jobs=jobs), save, jobs)
     finally:
         for pool in pools.values():
             pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
 
 
-def _alone(planned: Planned) -> bool:
-    """Whether a trial gets a fresh process: CUDA, whose allocator's peak starts at nothing, and code we do not know."""
+def alone(planned: Planned) -> bool:
+    """Tell who gets a fresh process: CUDA, whose allocator's peak starts at nothing, and code we do not know."""
     foreign = not all(s.location.startswith("rmobench.") for s in (planned.task, planned.optimizer))
     return foreign or planned.optimizer.family == "user" or planned.trial.device == "cuda"
 
@@ -87,13 +87,13 @@ def work(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
     return outcome
 
 
-def _work_guarded(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
+def work_guarded(planned: Planned, *, save: Save, jobs: int) -> Record | Refusal:
     """Work in a worker: the alarm ends it even if the driver is gone and measured code never lets go."""
     signal.alarm(math.ceil(hard_limit_s(planned)) + 30)
     try:
         return work(planned, save=save, jobs=jobs)
     except KeyboardInterrupt:  # workers do not hear Ctrl-C: measured code raised it
-        record = _lost(planned, Status.failed, "KeyboardInterrupt", time.time(), jobs)
+        record = lost(planned, Status.failed, "KeyboardInterrupt", time.time(), jobs)
         save(record)
         return record
     finally:
@@ -117,7 +117,7 @@ def _run(
     flying: dict[Future[Record | Refusal], tuple[Planned, float]] = {}
     while True:
         while len(flying) < jobs and (nxt := next(waiting, None)) is not None:
-            future: Future[Record | Refusal] = pools[_alone(nxt)].schedule(run, args=(nxt,), timeout=hard_limit_s(nxt))
+            future: Future[Record | Refusal] = pools[alone(nxt)].schedule(run, args=(nxt,), timeout=hard_limit_s(nxt))
             flying[future] = (nxt, time.time())
         if not flying:
             return
@@ -145,12 +145,12 @@ def _outcome(
         raise
     except Exception as broken:
         status, error = Status.failed, f"the outcome could not be handed over: {type(broken).__name__}: {broken}"
-    record = _lost(planned, status, error, started_at, jobs)
+    record = lost(planned, status, error, started_at, jobs)
     save(record)
     return record
 
 
-def _lost(planned: Planned, status: Status, error: str, started_at: float, jobs: int) -> Record:
+def lost(planned: Planned, status: Status, error: str, started_at: float, jobs: int) -> Record:
     """Describe a trial that left nothing but its end."""
     trial = planned.trial
     return Record(
@@ -182,18 +182,23 @@ def _context() -> multiprocessing.context.BaseContext:
 
 
 def _enter_worker(memory_bytes: int | None, path: tuple[str, ...]) -> None:
-    """Prepare a worker: Ctrl-C is the driver's business, memory has a bound, and no worker outlives the driver.
+    """Prepare a worker that imports what the driver would, and does not outlive it."""
+    sys.path[:] = path
+    confine(memory_bytes)
+    threading.Thread(target=_leave_with_driver, daemon=True).start()
+
+
+def confine(memory_bytes: int | None) -> None:
+    """Prepare a process for measured code: Ctrl-C is the driver's business, and memory has a bound.
 
     What measured code prints goes to the standard error: the standard output is the driver's.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
-    sys.path[:] = path
     if memory_bytes is not None:  # CUDA maps far more than it uses
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        bound = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
-    threading.Thread(target=_leave_with_driver, daemon=True).start()
+        limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _leave_with_driver() -> None:
