@@ -74,9 +74,17 @@ def test_a_miss_counts_two_budgets() -> None:
     assert measured(finding, f"{IN_DOMAIN}, optimus_pose: reached the target").value.value == 0.0
 
 
-def test_an_end_that_is_no_number_counts_as_the_easiest_rung() -> None:
-    finding = examine(VERSUS, evidence({}, {"optimus_pose": float("nan")}))
-    assert measured(finding, f"{IN_DOMAIN}, optimus_pose: MPJPE-G at the end").value.value == pytest.approx(60.0)
+@pytest.mark.parametrize(("others", "expected"), [(20.0, 60.0), (150.0, 150.0)], ids=["easiest rung", "worst end"])
+@pytest.mark.parametrize("how", ["no number", "sunk in"])
+def test_an_end_that_does_not_count_is_as_bad_as_the_worst(how: str, others: float, expected: float) -> None:
+    """Of its window and seed, and no better than the easiest rung, whatever number stands there."""
+    there = evidence({}, {"bfgs": others, "optimus_pose": float("nan") if how == "no number" else 5.0}).runs["pose"]
+    if how == "sunk in":
+        there = there.assign(residual=(there["optimizer"] == "optimus_pose") * 0.03)
+    finding = examine(VERSUS, Evidence(runs={"pose": there}))
+    assert measured(finding, f"{IN_DOMAIN}, optimus_pose: MPJPE-G at the end").value.value == pytest.approx(expected)
+    ratio = measured(finding, f"{IN_DOMAIN}: MPJPE-G at the end relative to bfgs").value.value
+    assert ratio == pytest.approx(expected / others)
 
 
 def test_learning_that_does_not_beat_its_own_beginning_refutes_generalisation_alone() -> None:
