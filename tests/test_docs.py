@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rmobench.harness.suite import suites
+from tests.report.packed import data_of
 
 ROOT = Path(__file__).parents[1]
 FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n(?P<text>.*?)```", re.DOTALL)
@@ -69,10 +70,7 @@ def test_a_new_optimizer_is_listed_run_ranked_and_drawn(installed):
         assert {row["optimizer"] for row in only["rows"]} == {"signum", "adam"}
         assert {row["n_trials"] for row in only["rows"]} == {4}
     installed("report", "--out", "page.html")
-    data = re.search(
-        r'id="data">(.*?)</script>', (installed.folder / "page.html").read_text(encoding="utf-8"), re.DOTALL
-    )
-    page = json.loads(data[1])
+    page = data_of((installed.folder / "page.html").read_text(encoding="utf-8"))
     ranked = {row[1] for row in page["boards"][0]["sheets"][0]["rows"]}
     drawn = {curve[0] for curve in page["boards"][0]["ecdf"]["curves"]}
     assert ranked == drawn == {"signum", "adam"}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import re
 from dataclasses import replace
 
@@ -33,11 +30,6 @@ def whole(runs):
 @pytest.fixture(scope="module")
 def text(whole):
     return render(whole)
-
-
-def data_of(text: str):
-    packed = re.search(r'<script type="application/gzip" id="data">(.*?)</script>', text, re.DOTALL)[1]
-    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 def test_every_combination_of_filters_has_the_terminals_board(runs, whole):
