@@ -1,8 +1,7 @@
 """Tune every method of the suite `language`: five learning rates each, half a decade apart, on one tuning seed.
 
-    python -m suites.tune_language                    # both tasks: about three hours on two cores; it can be resumed
-    python -m suites.tune_language --task byte_gpt    # one of them
-    rmobench run language                             # the winners, which stand in suites/language.toml
+    python -m suites.tune_language    # about two hours on two idle cores; interrupted, it goes on where it was
+    rmobench run language             # the winners, which stand in suites/language.toml
 
 Other hyperparameters keep their defaults, but that whoever has a learning rate of its own for the parameters outside
 the low-rank layers takes 0.005 there, where that of LoRA by AdamW lies. Full matrices take smaller steps, and plain
@@ -51,15 +50,6 @@ GRIDS = {
 
 N_RATES = 5
 
-TASKS = ("byte_gpt", "minilm_reviews")
-
-TABLE = """[[runs]]
-tasks = ["{}"]
-optimizers = ["factor_adam"]
-precisions = ["fp32"]
-seeds = 3
-"""
-
 
 def tuned() -> Iterator[str]:
     """Yield what `rmobench tune --optimizer` takes."""
@@ -68,7 +58,6 @@ def tuned() -> Iterator[str]:
 
 
 def main(
-    task: Annotated[list[str] | None, typer.Option(help="A task of the suite; default: all.")] = None,
     out: Annotated[Path, typer.Option(help="Suite of the winners.")] = Path("results/tuned/language.toml"),
     store: Annotated[Path, typer.Option(help="Folder of tuning records.")] = Path("results/tuning"),
     jobs: Annotated[int, typer.Option("-j", help="Worker processes.")] = 2,
@@ -77,11 +66,8 @@ def main(
     from rmobench.cli.tune import tune
     from rmobench.harness.suite import read_suite
 
-    suite = out.with_name("language_tuning.toml")  # what is tuned
-    suite.parent.mkdir(parents=True, exist_ok=True)
-    tables = [TABLE.format(name) for name in task or TASKS]
-    suite.write_text("\n".join(('description = "What is tuned."\n', *tables)), encoding="utf-8")
-    tune(str(suite), list(tuned()), points=N_RATES, seeds=1, jobs=jobs, out=out, store=store)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    tune("language", list(tuned()), points=N_RATES, seeds=1, jobs=jobs, out=out, store=store)
     for run in read_suite(str(out)).runs:
         won = [text.replace("_tuned = ", " = ") for text in run.optimizers if "_tuned = " in text]
         print("\n".join((*run.tasks, *(f'  "{text}",' for text in won))) if won else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import re
@@ -13,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from rmobench.harness.suite import suites
-from tests.report.packed import data_of
 
 ROOT = Path(__file__).parents[1]
 FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```python\n(?P<text>.*?)```", re.DOTALL)
@@ -23,6 +24,13 @@ MOST_LINES = 40
 def file_of(page: str) -> tuple[str, str]:
     found = FILE.search((ROOT / "docs" / page).read_text(encoding="utf-8"))
     return found["path"], found["text"]
+
+
+def data_of(page: str) -> dict:
+    """Return the data inside the HTML, as the page's script unpacks them."""
+    packed = re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page, re.DOTALL)
+    assert packed is not None
+    return json.loads(gzip.decompress(base64.b64decode(packed[1])))
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,6 @@ def sweep_with_bar(
         TimeRemainingColumn,
     )
 
-    from rmobench.harness.cluster import sweep_on_ray
     from rmobench.harness.sweep import sweep
     from rmobench.report.rate import Rate
     from rmobench.store import write
@@ -65,6 +64,8 @@ def sweep_with_bar(
     if ray is None:
         outcomes = sweep(todo, save=partial(write, store), jobs=jobs or 1, in_process=in_process)
     else:  # workers need not be in this folder
+        from rmobench.harness.cluster import sweep_on_ray
+
         outcomes = sweep_on_ray(todo, save=partial(write, store.absolute()), jobs=jobs, **ray)
     bars = Progress(*columns, console=console(stderr=True), disable=quiet or not todo, speed_estimate_period=600)
     aside = nullcontext() if ray is None else redirect_stdout(sys.stderr)  # Ray's own messages

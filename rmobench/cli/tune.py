@@ -17,7 +17,9 @@ def tune(
     suite: Annotated[str, typer.Argument(help="The suite on whose tasks to tune: a name, or a .toml file.")],
     optimizer: Annotated[
         list[str],
-        typer.Option(help="Registered optimizer with a search space; what is given in brackets is held; repeatable."),
+        typer.Option(
+            help="Registered optimizer; in brackets, a value is held, and values (0.01,0.1) are tried; repeatable."
+        ),
     ],
     points: Annotated[int, typer.Option(min=1, help="Settings per optimizer: scrambled Sobol points.")] = 16,
     seeds: Annotated[int, typer.Option(min=1, help="Tuning seeds; they are never reported.")] = 2,

@@ -46,14 +46,12 @@ class Tunable:
     label: str
     spec: OptimizerSpec
     held: Mapping[str, Value]
-    given: Mapping[str, tuple[Value, ...]]
-    """Values by hyperparameter: where there are any, all their combinations are tried and nothing else."""
+    given: tuple[Mapping[str, Value], ...]
+    """Settings of the others: where there are any, they are tried and nothing is searched."""
 
     @property
     def search(self) -> dict[str, Range]:
         """Return the ranges that are searched."""
-        if self.given:
-            return {name: Choice(values) for name, values in self.given.items()}
         return {name: where for name, where in self.spec.search.items() if name not in self.held}
 
 
@@ -73,7 +71,7 @@ def tunable(text: str) -> Tunable:
     for key, values in several.items():
         if len(set(values)) < max(2, len(values)):
             raise InputError(f"got {key}={values} in {text!r}, expected several values, each once.")
-    ways = [dict(zip(several, chosen, strict=True)) for chosen in itertools.product(*several.values())]
+    ways = [dict(zip(several, way, strict=True)) for way in itertools.product(*several.values())]
     settings = [choose_optimizers(selector(name, {**params, **way})) for way in ways]
     spec = settings[0][0].spec
     if len(settings[0]) > 1 or spec.name != name:
@@ -83,9 +81,9 @@ def tunable(text: str) -> Tunable:
         label=label or name,
         spec=spec,
         held={key: hyper[0][key] for key in params if key not in several},
-        given={key: tuple(dict.fromkeys(h[key] for h in hyper)) for key in several},
+        given=tuple({key: h[key] for key in several} for h in hyper) if several else (),
     )
-    if not found.search:
+    if not (found.given or found.search):
         raise InputError(f"{text} leaves nothing to search; {name} declares {', '.join(spec.search) or 'no range'}.")
     return found
 
@@ -97,10 +95,11 @@ def points(what: Tunable, n: int = N_POINTS) -> list[ChosenOptimizer]:
         InputError: Another number was given: budgets would differ.
     """
     if what.given:
-        ways = [dict(zip(what.given, chosen, strict=True)) for chosen in itertools.product(*what.given.values())]
-        if len(ways) != n:
-            raise InputError(f"got {len(ways)} settings of {what.label}, expected {n}: all are tuned with as many.")
-        return [_chosen(what, way) for way in ways]
+        if len(what.given) != n:
+            raise InputError(
+                f"got {len(what.given)} settings of {what.label}, expected {n}: all are tuned with as many."
+            )
+        return [_chosen(what, way) for way in what.given]
     shares = qmc.Sobol(len(what.search), scramble=True, seed=0).random(n)
     return [_setting(what, dict(zip(what.search, row, strict=True))) for row in shares.tolist()]
 

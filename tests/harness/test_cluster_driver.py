@@ -22,7 +22,7 @@ from rmobench.errors import InputError
 from rmobench.harness.suite import expand, read_suite
 from rmobench.store import read, statuses
 from rmobench.types import Status
-from tests.harness.engines import digests, needs_ray, without_ray
+from tests.harness.engines import digests, needs_ray, suite_of_kills, without_ray
 
 ROOT = Path(__file__).parents[2]
 N_KILLS = int(os.environ.get("RMOBENCH_KILLS", "1"))
@@ -41,21 +41,6 @@ def test_options_that_do_not_go_together_are_refused(words, said):
     done = CliRunner().invoke(app, [*PAIR, *words, "--dry-run"])
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
-
-
-SUITE = """
-description = "Enough trials to be killed in the middle of."
-[[runs]]
-tasks = ["rosenbrock[dim=2]", "ackley[dim=5]", "quadratic"]
-optimizers = ["adam", "gradient_descent", "heavy_ball", "bfgs", "lbfgs"]
-n_calls = 400
-"""
-
-
-def suite(folder: Path, seeds: int) -> Path:
-    path = folder / "kills.toml"
-    path.write_text(f"{SUITE}seeds = {seeds}\n")
-    return path
 
 
 def command(suite: Path, store: Path, *words: str) -> list[str]:
@@ -112,7 +97,7 @@ def test_a_machine_that_runs_out_of_memory_ends_the_trial_for_good(tmp_path):
 @needs_ray
 @pytest.mark.slow
 def test_workers_killed_and_the_driver_killed_and_resumed_lose_and_double_nothing(tmp_path):
-    path = suite(tmp_path, 2 + N_KILLS)
+    path = suite_of_kills(tmp_path, seeds=2 + N_KILLS)
     whole = without_ray(expand(read_suite(str(path)).runs).trials, tmp_path / "whole", in_process=True)
     assert len(whole) == 3 * 5 * (2 + N_KILLS)
     chance = random.Random(0)
@@ -143,7 +128,7 @@ def test_workers_killed_and_the_driver_killed_and_resumed_lose_and_double_nothin
 @needs_ray
 @pytest.mark.slow
 def test_ctrl_c_ends_everything_and_keeps_what_is_finished(tmp_path):
-    driver = start(*command(suite(tmp_path, 20), tmp_path / "store", "-j", "2"))
+    driver = start(*command(suite_of_kills(tmp_path, seeds=20), tmp_path / "store", "-j", "2"))
     when(lambda: len(list((tmp_path / "store").rglob("*.json"))) >= 3)
     everything = running_under(driver)
     os.killpg(driver.pid, signal.SIGINT)  # a terminal tells the whole group
@@ -190,7 +175,7 @@ def is_open(port: int) -> bool:
 @needs_ray
 @pytest.mark.slow
 def test_a_cluster_that_is_up_runs_trials_and_stays_up(tmp_path, head):
-    path = suite(tmp_path, 1)
+    path = suite_of_kills(tmp_path, seeds=1)
     whole = without_ray(expand(read_suite(str(path)).runs).trials, tmp_path / "whole", in_process=True)
     words = command(path, Path("records"), "--address", head)
     out, _ = start(*words, cwd=tmp_path, **APART).communicate(timeout=120)

@@ -18,15 +18,8 @@ from typer.testing import CliRunner
 
 from rmobench.cli import app
 from rmobench.store import read, statuses
+from tests.harness.engines import suite_of_kills
 
-SUITE = """
-description = "Enough trials to be killed in the middle of."
-[[runs]]
-tasks = ["rosenbrock[dim=2]", "ackley[dim=5]", "quadratic"]
-optimizers = ["adam", "gradient_descent", "heavy_ball", "bfgs", "lbfgs"]
-seeds = 6
-n_calls = 400
-"""
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "rmobench"]
 N_KILLS = int(os.environ.get("RMOBENCH_KILLS", "2"))
@@ -59,8 +52,7 @@ def workers_of(driver: psutil.Process) -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_killed_and_resumed_is_as_if_uninterrupted(tmp_path):
-    suite = tmp_path / "kills.toml"
-    suite.write_text(SUITE)
+    suite = suite_of_kills(tmp_path, seeds=6)
     began = time.perf_counter()
     out, err = run(suite, tmp_path / "whole").communicate(timeout=300)
     assert out, err.decode()
